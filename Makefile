@@ -1,0 +1,58 @@
+# Every command that a person or CI runs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+SEEDS ?= 200
+FIRST_SEED ?= 1
+
+.PHONY: help build demo test check fix lint fmt deny unit mutants sim bench-smoke stress tools clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+build: ## all binaries, in target/debug
+	$(CARGO) build --locked --workspace --bins
+
+demo: ## coordinator, three participants and a stream of sagas; no server to install
+	$(CARGO) build --locked -p amends -p amends-account -p amends-inventory -p amends-payment
+	target/debug/amends demo $(ARGS)
+
+test: tools ## everything that CI runs
+	.ci/stages
+
+check: lint unit ## lints and tests, without installing anything
+
+lint: ## formatting and clippy; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fix: ## formats
+	$(CARGO) fmt --all
+
+unit: ## all tests of the workspace
+	$(CARGO) test --locked --workspace
+
+mutants: ## plants each known bug in turn and shows the test that catches it
+	coordinator/e2e/mutants.sh
+
+sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
+	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
+
+stress: ## the kill test, longer: 10 minutes of random kills
+	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 $(CARGO) test --locked -p amends-e2e kill -- --nocapture
+
+bench-smoke: ## sagas/s and latency on the embedded store beside bare tonic calls, in one run
+	$(CARGO) build --locked --release -p amends
+	target/release/amends bench $(ARGS)
+
+deny: ## advisories, licences, sources (installs cargo-deny if it is missing)
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	cargo-deny check --disable-fetch bans licenses sources
+
+tools: ## what the tests need besides Rust and a C compiler
+	.ci/tools
+
+clean: ## removes build output
+	$(CARGO) clean
