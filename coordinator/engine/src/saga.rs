@@ -1,0 +1,382 @@
+//! The state of one saga: everything that must survive a crash, and nothing else.
+//!
+//! Plain data; the rules are in [`crate::apply`]. What can be derived (status, residue, what happens next) is derived in
+//! `standing.rs` and never stored. Invariant: a state decoded from the store is the same value that was committed.
+
+use std::sync::Arc;
+
+use crate::definition::Definition;
+use crate::ids::{DefinitionName, Operation, SagaKey, StepIndex, Version};
+use crate::outcome::LastOutcome;
+use crate::payload::Digest;
+use crate::time::Timestamp;
+
+/// What is fixed when a saga is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SagaHead {
+    /// Namespace and id.
+    pub key: SagaKey,
+    /// The definition's name.
+    pub definition: DefinitionName,
+    /// The version it is pinned to.
+    pub version: Version,
+    /// Digest of the input, so that a repeated start with other input is noticed.
+    pub input: Digest,
+    /// Searchable labels, sorted by key.
+    pub labels: Vec<(String, String)>,
+    /// Who started it.
+    pub principal: String,
+    /// The W3C `traceparent` that its calls continue; empty when there is none.
+    pub traceparent: String,
+}
+
+/// Where a saga stands on its way. Stuck and paused are parked forms of a phase and keep it (design §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Actions run forward.
+    Running,
+    /// All actions succeeded; confirms run. A point of no return.
+    Confirming,
+    /// What was done is being undone.
+    Compensating,
+    /// Terminal: every step is done (and confirmed).
+    Completed,
+    /// Terminal: every effect is undone, but for the residue that an operator accepted.
+    Compensated,
+    /// Terminal: an operator stopped it; the residue stands.
+    ForceStopped,
+}
+
+impl Phase {
+    /// Whether nothing more will happen.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Compensated | Self::ForceStopped)
+    }
+}
+
+/// Why automatic work gave up: the closed list of design §4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StuckReason {
+    /// After the pivot, in confirm or in compensation: all attempts are used up.
+    RetriesExhausted,
+    /// The participant refuses to compensate.
+    CompensationRefused,
+    /// The participant refuses to confirm.
+    ConfirmRefused,
+    /// A step after the pivot was rejected.
+    RejectedAfterPivot,
+    /// Nobody knows whether the pivot happened.
+    PivotUnknown,
+    /// The participant lost the row of an action that is recorded as succeeded.
+    BarrierRowMissing,
+    /// The participant holds the same key with another request.
+    KeyReused,
+    /// A template or condition can't be evaluated.
+    ExpressionFailed,
+    /// The definition version or the participant isn't there.
+    DefinitionOrParticipantMissing,
+    /// Credentials, permission or method are wrong, and retries didn't help.
+    Misconfigured,
+    /// A panic or an unreadable record.
+    Poison,
+}
+
+impl StuckReason {
+    /// The word used in lists, filters, alerts and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::CompensationRefused => "compensation_refused",
+            Self::ConfirmRefused => "confirm_refused",
+            Self::RejectedAfterPivot => "rejected_after_pivot",
+            Self::PivotUnknown => "pivot_unknown",
+            Self::BarrierRowMissing => "barrier_row_missing",
+            Self::KeyReused => "key_reused",
+            Self::ExpressionFailed => "expression_failed",
+            Self::DefinitionOrParticipantMissing => "definition_or_participant_missing",
+            Self::Misconfigured => "misconfigured",
+            Self::Poison => "poison",
+        }
+    }
+}
+
+/// A whole saga parked by something that isn't one operation's: poison, or a missing definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// Why.
+    pub reason: StuckReason,
+    /// What was found, for people.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Who asked for something and why; part of every change that a person makes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct By {
+    /// Who.
+    pub principal: String,
+    /// Why; required where the machine is overridden.
+    pub reason: String,
+}
+
+/// Since when, and by whom, a saga is paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom and why.
+    pub by: By,
+}
+
+/// A cancel that had to wait because the pivot was in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelRequest {
+    /// When it came.
+    pub at: Timestamp,
+    /// From whom and why.
+    pub by: By,
+}
+
+/// Why a saga turned back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// This step was refused.
+    Rejected(StepIndex),
+    /// This step's attempts or its time were used up.
+    GaveUp(StepIndex),
+    /// This step's request or condition can't be evaluated.
+    ExpressionFailed(StepIndex),
+    /// Somebody cancelled it.
+    Cancelled(By),
+    /// The saga's deadline passed.
+    Deadline,
+    /// An operator said that this step did not happen.
+    ResolvedAsNotHappened(StepIndex),
+}
+
+/// The decision to compensate; durable before the first compensation is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why an operation was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkippedBy {
+    /// Its `when` was false.
+    Condition,
+    /// An operator.
+    Operator,
+}
+
+/// Where one operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationStatus {
+    /// Not asked for.
+    Idle,
+    /// Asked for; its request is still to be prepared.
+    Ready,
+    /// An attempt is outstanding: its intent is in this state.
+    InFlight {
+        /// When the caller gives up waiting for an answer.
+        deadline: Timestamp,
+    },
+    /// The next attempt is due then.
+    Retry {
+        /// When.
+        due: Timestamp,
+    },
+    /// The outcome is in doubt and the step's query is asking.
+    Asking,
+    /// The participant will tell us by `CompleteStep`.
+    Pending {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Done; for an action: the effect stands.
+    Succeeded,
+    /// Refused. Whether the effect may stand all the same is said by `uncertain`.
+    Rejected,
+    /// No more attempts. Whether the effect may stand is said by `uncertain`.
+    GaveUp,
+    /// Not run.
+    Skipped(SkippedBy),
+    /// Automatic work gave up; an operator is needed.
+    Stuck {
+        /// Why.
+        reason: StuckReason,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// One operation of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationState {
+    /// Where it stands.
+    pub status: OperationStatus,
+    /// The number of the last attempt; 0 when there was none. Never reused.
+    pub attempt: u32,
+    /// Attempts that count against the budget since it was last given.
+    pub failures: u32,
+    /// Some attempt may have had its effect though no answer says so. Only a final refusal clears it (semantics A1, A2).
+    pub uncertain: bool,
+    /// When the first attempt's intent was recorded.
+    pub begun_at: Option<Timestamp>,
+    /// Until when an unanswered attempt may still be on its way.
+    pub quiet_at: Option<Timestamp>,
+    /// Digest of the prepared request.
+    pub request: Option<Digest>,
+    /// Digest of the first recorded output.
+    pub output: Option<Digest>,
+    /// The last outcome.
+    pub last: Option<LastOutcome>,
+}
+
+impl OperationState {
+    /// An operation that hasn't been asked for.
+    pub const IDLE: OperationState = OperationState {
+        status: OperationStatus::Idle,
+        attempt: 0,
+        failures: 0,
+        uncertain: false,
+        begun_at: None,
+        quiet_at: None,
+        request: None,
+        output: None,
+        last: None,
+    };
+
+    /// Whether an attempt is outstanding.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.status, OperationStatus::InFlight { .. })
+    }
+}
+
+/// One step of a saga.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepState {
+    /// The action (TCC: try).
+    pub action: OperationState,
+    /// The compensation (TCC: cancel).
+    pub compensate: OperationState,
+    /// The confirm.
+    pub confirm: OperationState,
+    /// The query.
+    pub query: OperationState,
+    /// An operator skipped the action while its outcome was in doubt: its compensation runs, in any phase, as a tombstone on
+    /// the key (semantics A11).
+    pub sealing: bool,
+}
+
+impl StepState {
+    /// A step that nothing has happened to.
+    pub const IDLE: StepState = StepState {
+        action: OperationState::IDLE,
+        compensate: OperationState::IDLE,
+        confirm: OperationState::IDLE,
+        query: OperationState::IDLE,
+        sealing: false,
+    };
+
+    /// One of its operations.
+    pub fn operation(&self, operation: Operation) -> &OperationState {
+        match operation {
+            Operation::Action => &self.action,
+            Operation::Compensate => &self.compensate,
+            Operation::Confirm => &self.confirm,
+            Operation::Query => &self.query,
+        }
+    }
+
+    /// One of its operations, to be changed.
+    pub fn operation_mut(&mut self, operation: Operation) -> &mut OperationState {
+        match operation {
+            Operation::Action => &mut self.action,
+            Operation::Compensate => &mut self.compensate,
+            Operation::Confirm => &mut self.confirm,
+            Operation::Query => &mut self.query,
+        }
+    }
+}
+
+/// Everything about a saga that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SagaState {
+    /// What is fixed.
+    pub head: SagaHead,
+    /// +1 at every committed change; the basis of every compare-and-set. Set by whoever commits; 0 before the first commit.
+    pub revision: u64,
+    /// How many history entries there are; numbers the next one.
+    pub history_length: u64,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Parked as a whole.
+    pub parked: Option<Parked>,
+    /// Paused by an operator.
+    pub paused: Option<Paused>,
+    /// Why it turned back, once it has.
+    pub decision: Option<Decision>,
+    /// A cancel that waits for the pivot.
+    pub cancel: Option<CancelRequest>,
+    /// When it is to be compensated if the pivot hasn't been begun; later only an alarm.
+    pub deadline: Timestamp,
+    /// The deadline has passed where it can only raise an alarm.
+    pub late: bool,
+    /// Replies that differed from the first recorded output.
+    pub nondeterministic: u32,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it reached a terminal phase.
+    pub ended_at: Option<Timestamp>,
+    /// One for each step of the definition.
+    pub steps: Vec<StepState>,
+}
+
+/// A state together with the definition that it is pinned to: what the machine works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saga {
+    /// The definition.
+    pub definition: Arc<Definition>,
+    /// The state.
+    pub state: SagaState,
+}
+
+/// A stored state that doesn't fit its definition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("saga {key}: its state has {steps} steps, its definition {expected}")]
+pub struct Mismatch {
+    /// Which saga.
+    pub key: SagaKey,
+    /// Steps in the state.
+    pub steps: usize,
+    /// Steps in the definition.
+    pub expected: usize,
+}
+
+impl Saga {
+    /// Puts a loaded state and its definition together again.
+    pub fn resume(state: SagaState, definition: Arc<Definition>) -> Result<Self, Mismatch> {
+        let expected = definition.steps().len();
+        if state.steps.len() != expected {
+            return Err(Mismatch { key: state.head.key, steps: state.steps.len(), expected });
+        }
+        Ok(Self { definition, state })
+    }
+
+    /// The state of a step.
+    pub fn step(&self, index: StepIndex) -> &StepState {
+        &self.state.steps[index.get()]
+    }
+
+    /// The state of an operation.
+    pub fn operation(&self, index: StepIndex, operation: Operation) -> &OperationState {
+        self.step(index).operation(operation)
+    }
+}
