@@ -1,0 +1,12 @@
+//! The process `amends-account`: flags, log, runtime; everything else is in the library.
+
+use std::process::ExitCode;
+
+use amends_participant::service::{ServiceFlags, exit_code, log_to_stderr};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = ServiceFlags::parse("amends-account", amends_account::DEFAULT_ADDR);
+    log_to_stderr();
+    exit_code(amends_account::run(&flags).await)
+}

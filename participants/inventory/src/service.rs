@@ -1,0 +1,65 @@
+//! The gRPC methods: saga steps through the barrier, the others straight to the database.
+//!
+//! No business rule here beyond the shape of `SetStock`. Invariant: every method that a saga calls goes through
+//! [`Barrier::handle`].
+
+use amends_participant::{Barrier, Database};
+use tonic::{Request, Response, Status};
+
+use crate::proto::inventory_server::Inventory;
+use crate::proto::{
+    GetStockReply, GetStockRequest, ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockReply,
+    SetStockRequest,
+};
+use crate::{ID_LENGTH_MAX, stock};
+
+/// The service over its database.
+#[derive(Debug)]
+pub(crate) struct InventoryService {
+    database: Database,
+    barrier: Barrier,
+}
+
+impl InventoryService {
+    pub(crate) fn new(database: Database, barrier: Barrier) -> Self {
+        Self { database, barrier }
+    }
+}
+
+#[tonic::async_trait]
+impl Inventory for InventoryService {
+    async fn set_stock(&self, request: Request<SetStockRequest>) -> Result<Response<SetStockReply>, Status> {
+        let request = request.into_inner();
+        if !(1..=ID_LENGTH_MAX).contains(&request.sku.len()) {
+            return Err(Status::invalid_argument(format!("sku must have 1 to {ID_LENGTH_MAX} bytes")));
+        }
+        if request.quantity < 0 {
+            return Err(Status::invalid_argument(format!("quantity must not be below 0, it is {}", request.quantity)));
+        }
+        let set = self.database.write(|db| Box::pin(stock::set(db, request))).await?;
+        set.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(SetStockReply {}))
+    }
+
+    async fn get_stock(&self, request: Request<GetStockRequest>) -> Result<Response<GetStockReply>, Status> {
+        let sku = request.into_inner().sku;
+        let found: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT available, (SELECT coalesce(sum(quantity), 0) FROM reservations WHERE sku = ?1 AND released = 0)
+             FROM stock WHERE sku = ?1",
+        )
+        .bind(&sku)
+        .fetch_optional(self.database.readers())
+        .await
+        .map_err(|error| Status::internal(format!("the database can't be read: {error}")))?;
+        let (available, sold) = found.ok_or_else(|| Status::not_found(format!("there is no SKU {sku:?}")))?;
+        Ok(Response::new(GetStockReply { available, sold }))
+    }
+
+    async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(stock::reserve(db, call, request))).await
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(stock::release(db, call, request))).await
+    }
+}

@@ -1,0 +1,100 @@
+//! What reserving, releasing and stocking do to the shelves.
+//!
+//! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariant: whatever
+//! leaves a shelf is in a reservation, written in the same transaction, with one line of evidence.
+
+use amends_participant::service::record_effect;
+use amends_participant::{Answer, CallContext, Failure, rejected};
+use sqlx::SqliteConnection;
+
+use crate::ID_LENGTH_MAX;
+use crate::proto::{ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockRequest};
+
+/// Action: takes a quantity from the shelf.
+pub(crate) async fn reserve(
+    db: &mut SqliteConnection,
+    call: &CallContext,
+    request: ReserveRequest,
+) -> Result<Answer<ReserveReply>, Failure> {
+    let ReserveRequest { order_id, sku, quantity } = request;
+    if quantity <= 0 {
+        return Err(rejected("INVALID_QUANTITY", format!("quantity must be above 0, it is {quantity}")));
+    }
+    if !(1..=ID_LENGTH_MAX).contains(&order_id.len()) {
+        return Err(rejected("INVALID_ORDER_ID", format!("order_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    }
+    let available: Option<i64> =
+        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(&sku).fetch_optional(&mut *db).await?;
+    let available = available.ok_or_else(|| rejected("UNKNOWN_SKU", format!("there is no SKU {sku:?}")))?;
+    // Neither is below zero, so this can't overflow.
+    let left = available - quantity;
+    if left < 0 {
+        return Err(rejected("OUT_OF_STOCK", format!("{available} of {sku:?} are left, {quantity} were asked for")));
+    }
+    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?").bind(left).bind(&sku).execute(&mut *db).await?;
+    let reserved = sqlx::query("INSERT INTO reservations (order_id, sku, quantity) VALUES (?, ?, ?)")
+        .bind(&order_id)
+        .bind(&sku)
+        .bind(quantity)
+        .execute(&mut *db)
+        .await?;
+    record_effect(db, call).await?;
+    Ok(Answer::Done(ReserveReply { reservation_id: format!("r-{}", reserved.last_insert_rowid()) }))
+}
+
+/// Compensate: puts back whatever is reserved for the order, which may be nothing when another element of the same step
+/// has put it back already.
+pub(crate) async fn release(
+    db: &mut SqliteConnection,
+    call: &CallContext,
+    request: ReleaseRequest,
+) -> Result<Answer<ReleaseReply>, Failure> {
+    let standing: Vec<(String, i64)> = sqlx::query_as(
+        "UPDATE reservations SET released = 1 WHERE order_id = ? AND released = 0 RETURNING sku, quantity",
+    )
+    .bind(&request.order_id)
+    .fetch_all(&mut *db)
+    .await?;
+    let mut released: i64 = 0;
+    for (sku, quantity) in standing {
+        released = checked(released.checked_add(quantity))?;
+        put_on_shelf(db, &sku, quantity).await?;
+    }
+    record_effect(db, call).await?;
+    Ok(Answer::Done(ReleaseReply { released }))
+}
+
+/// Seeds a shelf: sets what is on it and notes the difference.
+pub(crate) async fn set(db: &mut SqliteConnection, request: SetStockRequest) -> Result<(), Failure> {
+    sqlx::query("INSERT INTO stock VALUES (?, 0) ON CONFLICT DO NOTHING").bind(&request.sku).execute(&mut *db).await?;
+    let before: i64 =
+        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(&request.sku).fetch_one(&mut *db).await?;
+    // Neither is below zero, so this can't overflow.
+    let difference = request.quantity - before;
+    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?")
+        .bind(request.quantity)
+        .bind(&request.sku)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("INSERT INTO stocked (sku, quantity) VALUES (?, ?)")
+        .bind(&request.sku)
+        .bind(difference)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+async fn put_on_shelf(db: &mut SqliteConnection, sku: &str, quantity: i64) -> Result<(), Failure> {
+    let available: i64 =
+        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(sku).fetch_one(&mut *db).await?;
+    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?")
+        .bind(checked(available.checked_add(quantity))?)
+        .bind(sku)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn checked(sum: Option<i64>) -> Result<i64, Failure> {
+    sum.ok_or_else(|| Failure::failed("a quantity would leave the range of 64 bits"))
+}

@@ -1,0 +1,164 @@
+//! Serves a participant's gRPC service with health and reflection until it is told to stop.
+//!
+//! Knows nothing of what the service does. Invariants: a stop lets calls under way finish, within a limit; a database
+//! that takes no more writes ends the process, so that somebody notices.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+
+use super::ServiceFlags;
+use crate::database::{Database, OpenError};
+use crate::faults::proto::faults_server::FaultsServer;
+use crate::faults::{self, Faults, FaultsApi, FaultsLayer};
+
+/// How long a stop waits for calls under way. A call that hangs on purpose would hold it up for ever.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Why a service can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database's folder can't be made.
+    #[error("can't make the folder for the database")]
+    Folder(#[source] io::Error),
+    /// See [`OpenError`].
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address can't be used.
+    #[error("can't listen on {addr}; give another with --addr")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The descriptors don't fit together.
+    #[error("can't serve reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A signal handler or the standard output can't be used.
+    #[error("can't talk to the process's surroundings")]
+    Surroundings(#[source] io::Error),
+    /// The server broke.
+    #[error("the server broke")]
+    Server(#[from] tonic::transport::Error),
+    /// The disk failed under the database.
+    #[error("the database takes no more writes; see the log")]
+    DatabaseStopped,
+}
+
+/// A gRPC service with what reflection and health need to know of it.
+#[derive(Debug)]
+pub struct Service {
+    /// Its full name: `account.v1.Account`.
+    pub name: &'static str,
+    /// The encoded descriptor set of its proto file, imports included.
+    pub descriptors: &'static [u8],
+    /// The service itself.
+    pub routes: Routes,
+}
+
+/// Serves with health and reflection, and with faults where the flags allow them, until SIGTERM or Ctrl-C.
+///
+/// Prints `listening on HOST:PORT` to the standard output when calls are answered.
+///
+/// # Errors
+/// When the address can't be used, or the database has failed.
+pub async fn serve(flags: &ServiceFlags, database: &Database, service: Service) -> Result<(), ServeError> {
+    let name = service.name;
+    let faults = flags.allow_faults.then(|| Faults::new(flags.faults.clone()));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status(name, ServingStatus::Serving).await;
+    let routes = routes(service, faults.as_ref())?.add_service(health_service);
+    let (incoming, addr) = listen(flags.addr)?;
+    let stop_signal = stop_signal().map_err(ServeError::Surroundings)?;
+    let (drain, draining) = oneshot::channel::<()>();
+    let mut server = Server::builder().layer(tower::util::option_layer(faults.map(FaultsLayer)));
+    let mut server = std::pin::pin!(server.add_routes(routes).serve_with_incoming_shutdown(incoming, async {
+        draining.await.ok();
+    }));
+    announce(addr).map_err(ServeError::Surroundings)?;
+    tokio::select! {
+        result = &mut server => return Ok(result?),
+        () = database.stopped() => return Err(ServeError::DatabaseStopped),
+        () = stop_signal => {}
+    }
+    health.set_service_status(name, ServingStatus::NotServing).await;
+    drop(drain);
+    // Whatever hasn't finished by then is unknown to its caller, who will ask again.
+    tokio::time::timeout(DRAIN_TIME_MAX, server).await.unwrap_or(Ok(()))?;
+    Ok(())
+}
+
+/// Reflection in both versions of its protocol, since many tools speak only the older; faults where they are allowed.
+fn routes(service: Service, faults: Option<&Faults>) -> Result<Routes, ServeError> {
+    let builder = || {
+        let builder = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(service.descriptors)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        match faults {
+            Some(_) => builder.register_encoded_file_descriptor_set(faults::DESCRIPTORS),
+            None => builder,
+        }
+    };
+    let (current, older) = (builder().build_v1()?, builder().build_v1alpha()?);
+    let routes = service.routes.add_service(current).add_service(older);
+    Ok(match faults {
+        Some(faults) => routes.add_service(FaultsServer::new(FaultsApi(faults.clone()))),
+        None => routes,
+    })
+}
+
+fn listen(addr: SocketAddr) -> Result<(TcpIncoming, SocketAddr), ServeError> {
+    let incoming = TcpIncoming::bind(addr).map_err(|source| ServeError::Listen { addr, source })?;
+    let bound = incoming.local_addr().map_err(|source| ServeError::Listen { addr, source })?;
+    Ok((incoming.with_nodelay(Some(true)), bound))
+}
+
+/// Registers the handlers at once and gives a future that ends with the first signal.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn announce(addr: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {addr}")?;
+    out.flush()
+}
+
+/// Sends the log to the standard error stream; `RUST_LOG` picks what is in it, `info` by default.
+pub fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
+        .from_env_lossy();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
+}
+
+/// The end of `main`: logs an error with all its causes and gives the exit code.
+pub fn exit_code(result: Result<(), ServeError>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain = format!("{chain}: {error}");
+        cause = error.source();
+    }
+    tracing::error!("{chain}");
+    ExitCode::FAILURE
+}

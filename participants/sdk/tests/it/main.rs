@@ -1,0 +1,11 @@
+//! The barrier on a real SQLite file, called as a gRPC handler would call it.
+//!
+//! No server here: the example participants test the same promises over real connections. Each test names the promise
+//! that it holds the barrier to.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't be set up fails where that shows")]
+
+mod commits;
+mod completion;
+mod fixture;
+mod rules;
