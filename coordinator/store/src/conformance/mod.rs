@@ -1,0 +1,131 @@
+//! The suite that proves a store to be one: every promise of [`crate::contract`], checked from outside.
+//!
+//! It knows no backend, sleeps never and doesn't look at the clock's value but for epochs. Each check gets a fresh, empty
+//! store and panics with what was promised. Invariant: what isn't checked here isn't promised.
+//!
+//! ```no_run
+//! # async fn example(open: impl AsyncFn() -> std::sync::Arc<dyn amends_store::Store>) {
+//! amends_store::conformance::run_all(open).await;
+//! # }
+//! ```
+//!
+//! `support.rs` makes sagas and commits; `random.rs` holds a backend against the store in memory.
+
+pub mod commits;
+pub mod due;
+pub mod leases;
+pub mod listing;
+pub mod random;
+pub mod registry;
+pub mod retention;
+pub mod support;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::contract::Store;
+
+/// A check under way.
+pub type Checking<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// One promise.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// What is promised.
+    pub name: &'static str,
+    /// Checks it on a store that must be empty.
+    pub run: for<'a> fn(&'a dyn Store) -> Checking<'a>,
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! checks {
+    ($($module:ident { $($name:ident),+ $(,)? })+) => {
+        /// Every check, for a suite that runs them one by one.
+        pub const CHECKS: &[Check] = &[$($(Check {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            run: |store| Box::pin($module::$name(store)),
+        },)+)+];
+    };
+}
+
+checks! {
+    commits {
+        the_first_commit_makes_the_saga,
+        each_commit_raises_the_revision,
+        a_wrong_revision_is_stale,
+        a_repeat_is_a_duplicate,
+        a_repeat_is_recognised_behind_later_commits,
+        the_same_op_with_other_content_is_no_duplicate,
+        a_rejected_commit_fails_alone,
+        one_saga_may_be_twice_in_a_batch,
+        an_empty_batch_is_answered,
+        payloads_are_written_once,
+        history_is_written_once,
+        a_rejected_new_saga_leaves_nothing,
+        the_shard_must_be_the_sagas_own,
+        labels_and_start_are_fixed_at_the_first_commit,
+        history_comes_in_pages,
+        what_is_missing_is_not_there,
+        namespaces_are_apart,
+    }
+    leases {
+        epochs_rise_and_follow_the_time,
+        another_nodes_valid_lease_is_held,
+        an_expired_lease_can_be_taken,
+        an_expired_lease_that_nobody_took_still_writes,
+        a_released_lease_can_be_taken_and_writes_nothing,
+        a_lost_lease_cannot_be_renewed_nor_given_back,
+        an_old_epoch_is_fenced,
+        the_right_epoch_with_another_nonce_is_fenced,
+        an_epoch_from_the_future_is_fenced,
+        a_shard_that_was_never_acquired_is_fenced,
+        there_are_no_other_shards,
+    }
+    due {
+        the_earliest_come_first,
+        bounds_are_kept,
+        equal_due_times_come_in_pages,
+        only_open_sagas_with_a_due_time_are_given,
+        each_shard_has_its_own,
+        open_sagas_are_counted,
+    }
+    listing {
+        the_newest_come_first,
+        every_filter_narrows,
+        statuses_are_any_of,
+        pages_stay_right_while_sagas_come_and_go,
+        a_last_page_says_so,
+        counts_are_by_status,
+    }
+    retention {
+        what_is_over_is_swept,
+        the_unfinished_is_never_swept,
+        a_swept_id_stays_reserved,
+        a_limit_is_kept,
+    }
+    registry {
+        the_same_definition_is_the_same_version,
+        definitions_are_found_by_version,
+        the_latest_definitions_are_listed,
+        participants_are_compared_and_set,
+        participants_are_listed,
+    }
+    random {
+        agrees_with_the_store_in_memory,
+    }
+}
+
+/// Runs every check, each on a fresh store.
+pub async fn run_all(make: impl AsyncFn() -> Arc<dyn Store>) {
+    for check in CHECKS {
+        tracing::info!(check = check.name, "conformance");
+        let store = make().await;
+        (check.run)(&*store).await;
+    }
+}

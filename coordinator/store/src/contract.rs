@@ -1,0 +1,363 @@
+//! What every store promises: the trait, the values it takes and gives, and the rules between them.
+//!
+//! A store saves states; it never computes them and never matches on a status: the words in [`IndexRow`] are opaque to it.
+//! Invariants, proven for every backend by `conformance`:
+//! - all or nothing per saga, and a rejected commit fails alone, not its batch;
+//! - a commit under an old epoch or nonce is [`CommitError::Fenced`];
+//! - at a wrong revision it is [`CommitError::Stale`], which says nothing about what happened: reload, conclude nothing;
+//! - repeated with the same op id and content it is [`Committed::Duplicate`], and that is a success (semantics A16), as long
+//!   as it is among the last [`OPS_REMEMBERED`] commits of its saga;
+//! - what is answered `Ok` survives a kill of the process, and in strict durability a power cut;
+//! - nothing unfinished ever expires; a finished saga's id stays reserved after its record is swept (semantics A9).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey, Version};
+use amends_engine::payload::{Digest, Payload, PayloadKey};
+use amends_engine::time::Timestamp;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::{CommitError, StoreError};
+
+/// A fixed partition of the sagas, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+/// Which tenure of a shard: every acquisition gets a higher one than any before it, in any store (semantics A7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// Random, one per acquisition: tells two owners apart even where an epoch was lost and given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nonce(pub u128);
+
+/// Random, one per commit attempt, never derived from its content (semantics A16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u128);
+
+/// How many of a saga's last commits are recognised when they are repeated. More than one, because a client library may send
+/// a commit again after the next one went out behind it (semantics A16).
+pub const OPS_REMEMBERED: usize = 4;
+
+/// Where a store reads the time, so that tests and the simulation can give it theirs.
+pub type TimeSource = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The right to write a shard's sagas. Safety rests on epoch and nonce; time only decides who tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lease {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Which tenure.
+    pub epoch: Epoch,
+    /// Whose.
+    pub nonce: Nonce,
+}
+
+/// The searchable side of a saga, as words that the store doesn't interpret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRow {
+    /// The status word, as lists and filters use it.
+    pub status: &'static str,
+    /// Why it is stuck; absent when it isn't.
+    pub stuck: Option<&'static str>,
+    /// The definition's name.
+    pub definition: DefinitionName,
+    /// The definition's version.
+    pub version: Version,
+    /// Labels by which it can be found, sorted by key. Fixed at the first commit.
+    pub labels: Vec<(String, String)>,
+    /// When it was started. Fixed at the first commit.
+    pub started_at: Timestamp,
+    /// Whether it is unfinished: only then does [`Store::due`] or [`Store::open_sagas`] give it.
+    pub open: bool,
+}
+
+/// One change of one saga.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The right under which it is written.
+    pub lease: Lease,
+    /// Which saga; must belong to the lease's shard.
+    pub key: SagaKey,
+    /// Names this very attempt to commit.
+    pub op: OpId,
+    /// The revision that it builds on; 0: the saga must not exist yet. The commit makes it `expected_revision + 1`.
+    pub expected_revision: u64,
+    /// The new state, as `record::encode_state` gives it.
+    pub state: Bytes,
+    /// Payloads written with it; each key is written once in a saga's life, a repeat with the same bytes is harmless.
+    pub payloads: Vec<(PayloadKey, Payload)>,
+    /// New history entries, as `record::encode_history` gives them, with their sequence numbers; written once, like payloads.
+    pub history: Vec<(u64, Bytes)>,
+    /// When the saga must be looked at again; `None` for a parked or finished one.
+    pub due: Option<Timestamp>,
+    /// Its searchable side.
+    pub index: IndexRow,
+    /// Until when a finished saga is kept; `None` for an unfinished one, which is kept for ever.
+    pub retain_until: Option<Timestamp>,
+}
+
+impl Commit {
+    /// What tells a repeat of this commit from another one that happens to carry the same op id.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.state)
+    }
+}
+
+/// A commit that is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Now.
+    Now,
+    /// By an earlier attempt with the same op id and content.
+    Duplicate,
+}
+
+/// A saga as it was last committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSaga {
+    /// Which saga.
+    pub key: SagaKey,
+    /// Its revision, from 1.
+    pub revision: u64,
+    /// Its state, to be read by `record::decode_state`.
+    pub state: Bytes,
+    /// All its payloads, in the order of their keys.
+    pub payloads: Vec<(PayloadKey, Payload)>,
+    /// When it must be looked at again.
+    pub due: Option<Timestamp>,
+}
+
+/// A saga in a list: its state without payloads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSaga {
+    /// Which saga.
+    pub key: SagaKey,
+    /// Its revision.
+    pub revision: u64,
+    /// Its state, to be read by `record::decode_state`.
+    pub state: Bytes,
+    /// The status word of its last commit: right even where the state can't be read.
+    pub status: String,
+}
+
+/// Which sagas to list; empty fields don't narrow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this tenant's.
+    pub namespace: Option<Namespace>,
+    /// Any of these status words.
+    pub statuses: Vec<String>,
+    /// Only of this definition.
+    pub definition: Option<DefinitionName>,
+    /// Only of this version.
+    pub version: Option<Version>,
+    /// Only stuck for this reason.
+    pub stuck: Option<String>,
+    /// All of these labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Where a listing goes on. Opaque to callers; stays right while sagas come and go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Start time of the last saga given.
+    pub started_at: Timestamp,
+    /// Its key.
+    pub key: SagaKey,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What was found, at most as many as were asked for.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` when this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// A definition version as it was registered. Immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefinitionRecord {
+    /// Whose.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: DefinitionName,
+    /// Its version, given by the store: 1, 2, 3 … per name.
+    pub version: Version,
+    /// Digest of `body`, by which the same content is recognised.
+    pub digest: Digest,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// By whom.
+    pub principal: String,
+    /// Source, descriptors and all that compiling needs, encoded by whoever registers.
+    pub body: Bytes,
+}
+
+/// A participant as it was registered last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParticipantRecord {
+    /// Whose.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: ParticipantName,
+    /// +1 at every change, from 1.
+    pub revision: u64,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// By whom.
+    pub principal: String,
+    /// Endpoints, promises and descriptors, encoded by whoever registers.
+    pub body: Bytes,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Should be mended.
+    Warning,
+    /// Data is at risk.
+    Error,
+}
+
+/// Something that `doctor` tells about a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found, and what to do about it.
+    pub message: String,
+}
+
+/// What a store is, for start-up logs, the console and `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// "memory", "sqlite" …
+    pub kind: &'static str,
+    /// Random, given when the store was created.
+    pub id: String,
+    /// How many shards it has; fixed when it was created.
+    pub shards: u16,
+    /// What an answered commit survives, in plain words.
+    pub durability: &'static str,
+}
+
+/// Remembers sagas, definitions and participants.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What this store is.
+    fn info(&self) -> StoreInfo;
+
+    /// The store's clock; the only one that owners on several machines share.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Takes a shard, whoever had it: the new epoch is max(stored epoch + 1, store time in ms), so that it is higher than
+    /// any earlier one of any shard, store, restore or migration. Refused with [`StoreError::Held`] while another node's
+    /// lease is still valid.
+    async fn acquire(&self, shard: ShardId, node: &str, nonce: Nonce, lease_for: Duration)
+    -> Result<Lease, StoreError>;
+
+    /// Makes a lease valid for another `lease_for` from now. [`StoreError::LeaseLost`] when somebody else has the shard.
+    async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError>;
+
+    /// Gives a shard back, so that another node can take it at once; the lease writes nothing more. Not an error when it was
+    /// lost already.
+    async fn release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Writes each commit or says why not, in the order given; the answers are in the same order. A commit is judged in this
+    /// order: shard, fence, repeat, revision, written once. Times past `i64::MAX` ms may be kept as that.
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>>;
+
+    /// One saga; `None` when it isn't there.
+    async fn get(&self, key: &SagaKey) -> Result<Option<StoredSaga>, StoreError>;
+
+    /// History entries from sequence number `from` on, at most `limit`, in order.
+    async fn history(&self, key: &SagaKey, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError>;
+
+    /// Open sagas of a shard with `after < due <= until`, the earliest first and by key where they are due together, at most
+    /// `limit`; with `after` absent, from the
+    /// beginning. Sagas with one due time may be cut by `limit`: ask again with `resume` set to the last (due, key) given.
+    async fn due(
+        &self,
+        shard: ShardId,
+        after: Option<Timestamp>,
+        until: Timestamp,
+        resume: Option<(Timestamp, SagaKey)>,
+        limit: usize,
+    ) -> Result<Vec<StoredSaga>, StoreError>;
+
+    /// How many unfinished sagas there are in a shard.
+    async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError>;
+
+    /// Sagas that match, newest start first, and from the highest key down where they started together.
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<ListedSaga>, StoreError>;
+
+    /// How many sagas match, by status word, in the order of the words.
+    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Removes finished sagas whose retention has passed (`retain_until <= now`), at most `limit`, keeping their ids reserved; says how many.
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
+
+    /// Registers a definition: the same content gives the version it has already, other content the next one.
+    async fn put_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        body: Bytes,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<DefinitionRecord, StoreError>;
+
+    /// A definition's version, or its latest when none is named.
+    async fn get_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Option<Version>,
+    ) -> Result<Option<DefinitionRecord>, StoreError>;
+
+    /// The latest version of every definition of a tenant, by name.
+    async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError>;
+
+    /// Registers or changes a participant; every accepted put is a change. With `expected` it must be at that revision (0: not there), else
+    /// [`StoreError::Conflict`].
+    async fn put_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+        body: Bytes,
+        expected: Option<u64>,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<ParticipantRecord, StoreError>;
+
+    /// One participant.
+    async fn get_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+    ) -> Result<Option<ParticipantRecord>, StoreError>;
+
+    /// All participants of a tenant, by name.
+    async fn list_participants(&self, namespace: &Namespace) -> Result<Vec<ParticipantRecord>, StoreError>;
+
+    /// Looks for damage: for `doctor` and for start-up.
+    async fn check(&self) -> Result<Vec<Finding>, StoreError>;
+}
+
+/// The shard that a saga belongs to, for ever: the first bytes of the SHA-256 of its key, modulo the number of shards.
+pub fn shard_of(key: &SagaKey, shards: u16) -> ShardId {
+    let Digest(digest) = Digest::of(key.to_string().as_bytes());
+    ShardId(u16::from_be_bytes([digest[0], digest[1]]) % shards.max(1))
+}

@@ -1,0 +1,367 @@
+//! The store in memory: the contract in its plainest form, the model for every other backend, and the simulation's store.
+//!
+//! Deterministic: ordered maps, no thread, no sleep, no clock but the one it is given. It keeps nothing across a restart,
+//! and it searches by walking, so it is for tests and demonstrations.
+//! Invariant: every method is one step under one lock, so that no caller sees half a commit.
+//!
+//! `saga.rs` has what happens to one saga; the conformance suite holds the other backends to the same answers.
+
+mod saga;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey, Version};
+use amends_engine::payload::Digest;
+use amends_engine::time::Timestamp;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::saga::Row;
+use crate::contract::*;
+use crate::error::{CommitError, StoreError};
+use crate::stats::{Counters, Stats};
+
+/// A store that forgets everything when it is dropped.
+pub struct MemoryStore {
+    clock: TimeSource,
+    inner: Mutex<Inner>,
+    counters: Counters,
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    tenures: Vec<Tenure>,
+    sagas: BTreeMap<SagaKey, Row>,
+    reserved: BTreeSet<SagaKey>,
+    definitions: BTreeMap<(Namespace, DefinitionName), Vec<DefinitionRecord>>,
+    participants: BTreeMap<(Namespace, ParticipantName), ParticipantRecord>,
+}
+
+/// Who has a shard. The nonce is absent before the first acquisition and after a release.
+#[derive(Clone, Default)]
+struct Tenure {
+    epoch: u64,
+    nonce: Option<Nonce>,
+    node: String,
+    until: Timestamp,
+}
+
+impl Tenure {
+    fn is_of(&self, lease: &Lease) -> bool {
+        self.epoch == lease.epoch.0 && self.nonce == Some(lease.nonce)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store with this many shards (at least one), which reads the time there.
+    pub fn new(shards: u16, clock: TimeSource) -> Self {
+        let inner = Inner {
+            tenures: vec![Tenure::default(); usize::from(shards.max(1))],
+            sagas: BTreeMap::new(),
+            reserved: BTreeSet::new(),
+            definitions: BTreeMap::new(),
+            participants: BTreeMap::new(),
+        };
+        Self { clock, inner: Mutex::new(inner), counters: Counters::default() }
+    }
+
+    /// What it has done so far; every call of `commit` counts as one transaction.
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    /// A panic under the lock leaves at most one saga's step undone, which the next commit's revision check finds.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn shards(&self) -> u16 {
+        u16::try_from(self.tenures.len()).unwrap_or(u16::MAX)
+    }
+
+    fn tenure(&mut self, shard: ShardId) -> Result<&mut Tenure, StoreError> {
+        let shards = self.shards();
+        self.tenures.get_mut(usize::from(shard.0)).ok_or(StoreError::NoSuchShard { given: shard.0, shards })
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
+        let digest = commit.digest();
+        if shard_of(&commit.key, self.shards()) != commit.lease.shard {
+            return Err(CommitError::WrongShard);
+        }
+        if !self.tenure(commit.lease.shard).is_ok_and(|tenure| tenure.is_of(&commit.lease)) {
+            return Err(CommitError::Fenced);
+        }
+        if let Some(row) = self.sagas.get_mut(&commit.key) {
+            return row.update(commit, digest);
+        }
+        if commit.expected_revision != 0 {
+            return Err(CommitError::Stale { expected: commit.expected_revision, found: 0 });
+        }
+        if self.reserved.contains(&commit.key) {
+            return Err(CommitError::Reserved);
+        }
+        let key = commit.key.clone();
+        self.sagas.insert(key, Row::create(commit, digest)?);
+        Ok(Committed::Now)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn info(&self) -> StoreInfo {
+        StoreInfo {
+            kind: "memory",
+            id: "memory".into(),
+            shards: self.lock().shards(),
+            durability: "none: everything is lost when the process ends",
+        }
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok((self.clock)())
+    }
+
+    async fn acquire(
+        &self,
+        shard: ShardId,
+        node: &str,
+        nonce: Nonce,
+        lease_for: Duration,
+    ) -> Result<Lease, StoreError> {
+        let now = (self.clock)();
+        let mut inner = self.lock();
+        let tenure = inner.tenure(shard)?;
+        if tenure.nonce.is_some() && tenure.node != node && tenure.until > now {
+            return Err(StoreError::Held { node: tenure.node.clone(), until: tenure.until });
+        }
+        let epoch = now.0.max(tenure.epoch + 1);
+        *tenure = Tenure { epoch, nonce: Some(nonce), node: node.to_owned(), until: now + lease_for };
+        Ok(Lease { shard, epoch: Epoch(epoch), nonce })
+    }
+
+    async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError> {
+        let now = (self.clock)();
+        let mut inner = self.lock();
+        let tenure = inner.tenure(lease.shard)?;
+        if !tenure.is_of(&lease) {
+            return Err(StoreError::LeaseLost);
+        }
+        tenure.until = now + lease_for;
+        Ok(())
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let tenure = inner.tenure(lease.shard)?;
+        if tenure.is_of(&lease) {
+            tenure.nonce = None;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
+        let mut inner = self.lock();
+        let answers: Vec<_> = commits.into_iter().map(|commit| inner.commit(commit)).collect();
+        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now))).count();
+        self.counters.add_commits(written as u64);
+        self.counters.add_transaction();
+        answers
+    }
+
+    async fn get(&self, key: &SagaKey) -> Result<Option<StoredSaga>, StoreError> {
+        Ok(self.lock().sagas.get(key).map(|row| row.stored(key)))
+    }
+
+    async fn history(&self, key: &SagaKey, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        Ok(self.lock().sagas.get(key).map(|row| row.history(from, limit)).unwrap_or_default())
+    }
+
+    async fn due(
+        &self,
+        shard: ShardId,
+        after: Option<Timestamp>,
+        until: Timestamp,
+        resume: Option<(Timestamp, SagaKey)>,
+        limit: usize,
+    ) -> Result<Vec<StoredSaga>, StoreError> {
+        let mut inner = self.lock();
+        inner.tenure(shard)?;
+        let mut found: Vec<(Timestamp, &SagaKey, &Row)> = inner
+            .sagas
+            .iter()
+            .filter(|(_, row)| row.shard == shard && row.index.open)
+            .filter_map(|(key, row)| row.due.map(|due| (due, key, row)))
+            .filter(|(due, ..)| after.is_none_or(|after| *due > after) && *due <= until)
+            .filter(|(due, key, _)| resume.as_ref().is_none_or(|(last, of)| (due, *key) > (last, of)))
+            .collect();
+        found.sort_by_key(|(due, key, _)| (*due, *key));
+        Ok(found.into_iter().take(limit).map(|(_, key, row)| row.stored(key)).collect())
+    }
+
+    async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        inner.tenure(shard)?;
+        Ok(inner.sagas.values().filter(|row| row.shard == shard && row.index.open).count() as u64)
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<ListedSaga>, StoreError> {
+        let inner = self.lock();
+        let mut found: Vec<(Timestamp, &SagaKey, &Row)> = inner
+            .sagas
+            .iter()
+            .filter(|(key, row)| row.matches(key, filter))
+            .map(|(key, row)| (row.index.started_at, key, row))
+            .filter(|(at, key, _)| after.is_none_or(|cursor| (*at, *key) < (cursor.started_at, &cursor.key)))
+            .collect();
+        found.sort_by_key(|(at, key, _)| std::cmp::Reverse((*at, *key)));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().map(|(at, key, _)| Cursor { started_at: *at, key: (*key).clone() });
+        let items = found.into_iter().map(|(_, key, row)| row.listed(key)).collect();
+        Ok(Page { items, next: last.filter(|_| more) })
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (_, row) in self.lock().sagas.iter().filter(|(key, row)| row.matches(key, filter)) {
+            *counts.entry(row.index.status).or_default() += 1;
+        }
+        Ok(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        let mut over: Vec<(Timestamp, SagaKey)> = inner
+            .sagas
+            .iter()
+            .filter(|(_, row)| !row.index.open)
+            .filter_map(|(key, row)| row.retain_until.map(|until| (until, key.clone())))
+            .filter(|(until, _)| *until <= now)
+            .collect();
+        over.sort();
+        over.truncate(limit);
+        for (_, key) in &over {
+            inner.sagas.remove(key);
+            inner.reserved.insert(key.clone());
+        }
+        Ok(over.len() as u64)
+    }
+
+    async fn put_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        body: Bytes,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<DefinitionRecord, StoreError> {
+        let mut inner = self.lock();
+        let versions = inner.definitions.entry((namespace.clone(), name.clone())).or_default();
+        let digest = Digest::of(&body);
+        if let Some(same) = versions.iter().find(|record| record.digest == digest) {
+            return Ok(same.clone());
+        }
+        let record = DefinitionRecord {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            version: Version(versions.last().map_or(1, |last| last.version.0 + 1)),
+            digest,
+            registered_at: now,
+            principal: principal.to_owned(),
+            body,
+        };
+        versions.push(record.clone());
+        Ok(record)
+    }
+
+    async fn get_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Option<Version>,
+    ) -> Result<Option<DefinitionRecord>, StoreError> {
+        let inner = self.lock();
+        let Some(versions) = inner.definitions.get(&(namespace.clone(), name.clone())) else { return Ok(None) };
+        let found = match version {
+            Some(version) => versions.iter().find(|record| record.version == version),
+            None => versions.last(),
+        };
+        Ok(found.cloned())
+    }
+
+    async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {
+        let inner = self.lock();
+        let mine = inner.definitions.iter().filter(|((of, _), _)| of == namespace);
+        Ok(mine.filter_map(|(_, versions)| versions.last().cloned()).collect())
+    }
+
+    async fn put_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+        body: Bytes,
+        expected: Option<u64>,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<ParticipantRecord, StoreError> {
+        let mut inner = self.lock();
+        let key = (namespace.clone(), name.clone());
+        let found = inner.participants.get(&key).map_or(0, |record| record.revision);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(StoreError::Conflict { expected, found });
+        }
+        let record = ParticipantRecord {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            revision: found + 1,
+            updated_at: now,
+            principal: principal.to_owned(),
+            body,
+        };
+        inner.participants.insert(key, record.clone());
+        Ok(record)
+    }
+
+    async fn get_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+    ) -> Result<Option<ParticipantRecord>, StoreError> {
+        Ok(self.lock().participants.get(&(namespace.clone(), name.clone())).cloned())
+    }
+
+    async fn list_participants(&self, namespace: &Namespace) -> Result<Vec<ParticipantRecord>, StoreError> {
+        let inner = self.lock();
+        Ok(inner.participants.iter().filter(|((of, _), _)| of == namespace).map(|(_, record)| record.clone()).collect())
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        let inner = self.lock();
+        let unreadable = inner.sagas.values().filter(|row| row.is_unreadable()).count();
+        let lost = Finding {
+            severity: Severity::Warning,
+            message: "this store is in memory: everything is lost when the process ends".into(),
+        };
+        let damaged = Finding {
+            severity: Severity::Error,
+            message: format!("{unreadable} sagas have records that can't be read"),
+        };
+        Ok(std::iter::once(lost).chain((unreadable > 0).then_some(damaged)).collect())
+    }
+}

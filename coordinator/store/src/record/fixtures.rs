@@ -1,0 +1,213 @@
+//! The golden records of every released format, and the values that they must give for ever.
+//!
+//! The files in `fixtures/` are never edited: `<name>.hex` is the record, `<name>.txt` the value for people. A new format
+//! gets new files beside these. Invariant: format 1 decodes to these values, and today's encoder writes the newest format.
+
+use std::time::Duration;
+
+use amends_engine::history::{Change, HistoryEntry};
+use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, StepIndex, Version};
+use amends_engine::outcome::{CallFacts, Doubt, LastOutcome, OutcomeKind, Why};
+use amends_engine::payload::Digest;
+use amends_engine::saga::{
+    By, CancelRequest, Cause, Decision, OperationState, OperationStatus, Parked, Paused, Phase, SagaHead, SagaState,
+    SkippedBy, StepState, StuckReason,
+};
+use amends_engine::time::Timestamp;
+
+use super::{Epoch, decode_history, decode_state, encode_history, encode_state};
+
+fn time(offset: u64) -> Timestamp {
+    Timestamp(1_760_000_000_000 + offset)
+}
+
+fn by(principal: &str, reason: &str) -> By {
+    By { principal: principal.into(), reason: reason.into() }
+}
+
+fn head() -> SagaHead {
+    SagaHead {
+        key: SagaKey { namespace: Namespace::parse("shop").unwrap(), id: SagaId::parse("order-1001").unwrap() },
+        definition: DefinitionName::parse("checkout").unwrap(),
+        version: Version(3),
+        input: Digest::of(b"input"),
+        labels: vec![("customer".into(), "c-7".into()), ("order".into(), "1001".into())],
+        principal: "team-shop".into(),
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+    }
+}
+
+fn operation(status: OperationStatus) -> OperationState {
+    OperationState {
+        status,
+        attempt: 3,
+        failures: 2,
+        uncertain: true,
+        begun_at: Some(time(10)),
+        quiet_at: Some(time(5_010)),
+        request: Some(Digest::of(b"request")),
+        output: Some(Digest::of(b"output")),
+        last: Some(LastOutcome {
+            kind: OutcomeKind::Unknown(Doubt::NoAnswer),
+            why: Why::new("DEADLINE_EXCEEDED", "no answer within 5 s"),
+            at: time(5_000),
+        }),
+    }
+}
+
+fn step(statuses: [OperationStatus; 4], sealing: bool) -> StepState {
+    let [action, compensate, confirm, query] = statuses.map(operation);
+    StepState { action, compensate, confirm, query, sealing }
+}
+
+/// A state with every field and every operation status filled in.
+pub(super) fn full_state() -> SagaState {
+    let (operator, condition) = (SkippedBy::Operator, SkippedBy::Condition);
+    let stuck = OperationStatus::Stuck { reason: StuckReason::CompensationRefused, since: time(60) };
+    SagaState {
+        head: head(),
+        revision: 12,
+        history_length: 34,
+        phase: Phase::Compensating,
+        parked: Some(Parked { reason: StuckReason::Poison, message: "panicked in apply".into(), since: time(70) }),
+        paused: Some(Paused { since: time(80), by: by("anna", "participant is migrated") }),
+        decision: Some(Decision { cause: Cause::Cancelled(by("bert", "customer called")), at: time(50) }),
+        cancel: Some(CancelRequest { at: time(40), by: by("bert", "customer called") }),
+        deadline: time(300_000),
+        late: true,
+        nondeterministic: 1,
+        started_at: time(0),
+        updated_at: time(90),
+        ended_at: Some(time(100)),
+        steps: vec![
+            step([OperationStatus::Succeeded, stuck, OperationStatus::Idle, OperationStatus::Ready], false),
+            step(
+                [
+                    OperationStatus::InFlight { deadline: time(5_010) },
+                    OperationStatus::Retry { due: time(400) },
+                    OperationStatus::Pending { since: time(20) },
+                    OperationStatus::Asking,
+                ],
+                true,
+            ),
+            step(
+                [
+                    OperationStatus::Skipped(operator),
+                    OperationStatus::Rejected,
+                    OperationStatus::GaveUp,
+                    OperationStatus::Skipped(condition),
+                ],
+                false,
+            ),
+        ],
+    }
+}
+
+/// The state of a saga that has just been started.
+fn fresh_state() -> SagaState {
+    let action = OperationState {
+        status: OperationStatus::InFlight { deadline: time(5_000) },
+        attempt: 1,
+        begun_at: Some(time(0)),
+        quiet_at: Some(time(5_000)),
+        request: Some(Digest::of(b"request")),
+        ..OperationState::IDLE
+    };
+    SagaState {
+        head: SagaHead { labels: Vec::new(), traceparent: String::new(), ..head() },
+        revision: 1,
+        history_length: 1,
+        phase: Phase::Running,
+        parked: None,
+        paused: None,
+        decision: None,
+        cancel: None,
+        deadline: time(300_000),
+        late: false,
+        nondeterministic: 0,
+        started_at: time(0),
+        updated_at: time(0),
+        ended_at: None,
+        steps: vec![StepState { action, ..StepState::IDLE }, StepState::IDLE],
+    }
+}
+
+/// An entry with every field filled in.
+pub(super) fn full_entry() -> HistoryEntry {
+    HistoryEntry {
+        sequence: 7,
+        at: time(1_234),
+        change: Change::AttemptEnded(OutcomeKind::Unknown(Doubt::Code)),
+        step: Some(StepIndex(2)),
+        operation: Some(Operation::Compensate),
+        attempt: Some(4),
+        why: Why::new("UNAVAILABLE", "connection reset"),
+        call: Some(CallFacts {
+            started_at: time(1_200),
+            duration: Duration::from_micros(34_567),
+            endpoint: "http://payment-2:7503".into(),
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".into(),
+            reply: Some(Digest::of(b"reply")),
+        }),
+        request: Some(Digest::of(b"request")),
+        next_due: Some(time(2_000)),
+        by: Some(by("anna", "retry after the outage")),
+    }
+}
+
+fn decided_entry() -> HistoryEntry {
+    HistoryEntry {
+        sequence: 0,
+        at: time(50),
+        change: Change::DecidedToCompensate(Cause::Rejected(StepIndex(1))),
+        step: None,
+        operation: None,
+        attempt: None,
+        why: Why::default(),
+        call: None,
+        request: None,
+        next_due: None,
+        by: None,
+    }
+}
+
+macro_rules! fixture {
+    ($name:literal) => {
+        (include_str!(concat!("../../fixtures/", $name, ".hex")), include_str!(concat!("../../fixtures/", $name, ".txt")))
+    };
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.chunks(32).map(|line| line.concat() + "\n").collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+#[test]
+fn format_1_states_give_the_same_values_for_ever() {
+    for (state, (hex, text)) in [
+        (full_state(), fixture!("format-1-state-full")),
+        (fresh_state(), fixture!("format-1-state-fresh")),
+    ] {
+        assert_eq!(to_hex(&encode_state(&state)), hex, "what is written today");
+        assert_eq!(decode_state(&from_hex(hex)).unwrap(), state);
+        assert_eq!(format!("{state:#?}\n"), text);
+    }
+}
+
+#[test]
+fn format_1_history_gives_the_same_values_for_ever() {
+    for (entry, (hex, text)) in [
+        (full_entry(), fixture!("format-1-history-full")),
+        (decided_entry(), fixture!("format-1-history-decided")),
+    ] {
+        let expected = (entry.clone(), "node-a".to_owned(), Epoch(1_760_000_000_123));
+        assert_eq!(to_hex(&encode_history(&entry, "node-a", expected.2)), hex, "what is written today");
+        assert_eq!(decode_history(&from_hex(hex)).unwrap(), expected);
+        assert_eq!(format!("{expected:#?}\n"), text);
+    }
+}

@@ -1,0 +1,141 @@
+//! Stored records: how a saga's state and its history entries become bytes, and bytes become them again.
+//!
+//! A record is one format byte, a CRC-32 of everything else, and a protobuf message of that format. It never guesses: an
+//! unknown format, tag or a single flipped bit is a [`RecordError`], and no bytes whatever make it panic.
+//! Invariant: what format 1 wrote stays readable for ever (`fixtures/`). Any change of a message (a new field as well,
+//! because older binaries would drop it in silence) is a new format number with a decoder beside the old ones.
+//!
+//! See `state.rs` and `history.rs` for the messages, `tags.rs` for the numbers of the enums.
+
+mod history;
+mod parts;
+mod state;
+mod tags;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+use amends_engine::history::HistoryEntry;
+use amends_engine::ids::InvalidName;
+use amends_engine::saga::SagaState;
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+
+use crate::contract::Epoch;
+
+/// The format that is written.
+pub const FORMAT: u8 = 1;
+
+/// Format byte and checksum.
+const HEADER: usize = 5;
+
+/// A record that can't be read. No retry helps: the saga is parked, and a backup or a person has to.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Not even a header.
+    #[error("the record is cut short: {length} bytes")]
+    TooShort {
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// Written by a newer version, or no record at all.
+    #[error("the record has format {found}; this version reads up to {FORMAT}: was it written by a newer one?")]
+    UnknownFormat {
+        /// The format byte.
+        found: u8,
+    },
+    /// The checksum doesn't fit: bits were lost or changed.
+    #[error("the record is damaged: its checksum doesn't fit")]
+    Damaged,
+    /// Not the message that was expected.
+    #[error("the record can't be decoded")]
+    Malformed(#[source] prost::DecodeError),
+    /// A number that stands for nothing.
+    #[error("the record has {what} {found}, which this version doesn't know")]
+    UnknownTag {
+        /// Which enum.
+        what: &'static str,
+        /// The number.
+        found: u32,
+    },
+    /// A number that is too large for what it counts.
+    #[error("the record's {what} is out of range: {found}")]
+    OutOfRange {
+        /// Which field.
+        what: &'static str,
+        /// The number.
+        found: u32,
+    },
+    /// A part that must be there.
+    #[error("the record lacks its {what}")]
+    Missing {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A digest that isn't 32 bytes.
+    #[error("the record has a digest of {length} bytes instead of 32")]
+    InvalidDigest {
+        /// How long it is.
+        length: usize,
+    },
+    /// A name that breaks the rule for names.
+    #[error("the record has an invalid name")]
+    InvalidName(#[from] InvalidName),
+}
+
+/// A state as it is stored.
+pub fn encode_state(state: &SagaState) -> Bytes {
+    seal(&state::StateRecord::from(state))
+}
+
+/// The state in these bytes.
+pub fn decode_state(bytes: &[u8]) -> Result<SagaState, RecordError> {
+    open::<state::StateRecord>(bytes)?.try_into()
+}
+
+/// A history entry as it is stored, with the node that applied it and under which epoch.
+pub fn encode_history(entry: &HistoryEntry, node: &str, epoch: Epoch) -> Bytes {
+    seal(&history::HistoryRecord::new(entry, node, epoch))
+}
+
+/// The history entry in these bytes, the node that applied it, and its epoch.
+pub fn decode_history(bytes: &[u8]) -> Result<(HistoryEntry, String, Epoch), RecordError> {
+    open::<history::HistoryRecord>(bytes)?.into_entry()
+}
+
+/// CRC-32 of the format byte and the message: finds every burst of up to 32 bits, so every single flipped one.
+fn checksum(format: u8, message: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[format]);
+    hasher.update(message);
+    hasher.finalize()
+}
+
+fn seal(message: &impl Message) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(HEADER + message.encoded_len());
+    buffer.put_u8(FORMAT);
+    buffer.put_u32_le(0);
+    message.encode(&mut buffer).expect("a BytesMut grows as far as it must");
+    let sum = checksum(FORMAT, &buffer[HEADER..]);
+    buffer[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+    buffer.freeze()
+}
+
+fn open<M: Message + Default>(bytes: &[u8]) -> Result<M, RecordError> {
+    let Some((header, message)) = bytes.split_first_chunk::<HEADER>() else {
+        return Err(RecordError::TooShort { length: bytes.len() });
+    };
+    let [format, sum @ ..] = *header;
+    // Before the checksum: a newer format may well have another kind of checksum.
+    if format != FORMAT {
+        return Err(RecordError::UnknownFormat { found: format });
+    }
+    if u32::from_le_bytes(sum) != checksum(format, message) {
+        return Err(RecordError::Damaged);
+    }
+    M::decode(message).map_err(RecordError::Malformed)
+}

@@ -1,0 +1,383 @@
+//! The message of a saga's state, format 1.
+//!
+//! Written at every commit, so it is kept small: operations that nothing happened to are left out, enums are one small
+//! number. Invariant: field numbers and meanings never change within a format.
+
+use amends_engine::ids::{DefinitionName, Namespace, SagaId, SagaKey, Version};
+use amends_engine::outcome::{LastOutcome, OutcomeKind, Why};
+use amends_engine::saga::{
+    CancelRequest, Decision, OperationState, OperationStatus, Parked, Paused, Phase, SagaHead, SagaState, SkippedBy,
+    StepState, StuckReason,
+};
+use amends_engine::time::Timestamp;
+use prost::Message;
+
+use super::RecordError;
+use super::parts::{ByRecord, CauseRecord, digest, digest_bytes, optional_digest, required};
+use super::tags::Tagged;
+
+/// A whole state.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StateRecord {
+    #[prost(string, tag = "1")]
+    namespace: String,
+    #[prost(string, tag = "2")]
+    id: String,
+    #[prost(string, tag = "3")]
+    definition: String,
+    #[prost(uint32, tag = "4")]
+    version: u32,
+    #[prost(bytes = "vec", tag = "5")]
+    input: Vec<u8>,
+    #[prost(message, repeated, tag = "6")]
+    labels: Vec<LabelRecord>,
+    #[prost(string, tag = "7")]
+    principal: String,
+    #[prost(string, tag = "8")]
+    traceparent: String,
+    #[prost(uint64, tag = "9")]
+    revision: u64,
+    #[prost(uint64, tag = "10")]
+    history_length: u64,
+    #[prost(uint32, tag = "11")]
+    phase: u32,
+    #[prost(message, optional, tag = "12")]
+    parked: Option<ParkedRecord>,
+    #[prost(message, optional, tag = "13")]
+    paused: Option<RequestRecord>,
+    #[prost(message, optional, tag = "14")]
+    decision: Option<DecisionRecord>,
+    #[prost(message, optional, tag = "15")]
+    cancel: Option<RequestRecord>,
+    #[prost(uint64, tag = "16")]
+    deadline: u64,
+    #[prost(bool, tag = "17")]
+    late: bool,
+    #[prost(uint32, tag = "18")]
+    nondeterministic: u32,
+    #[prost(uint64, tag = "19")]
+    started_at: u64,
+    #[prost(uint64, tag = "20")]
+    updated_at: u64,
+    #[prost(uint64, optional, tag = "21")]
+    ended_at: Option<u64>,
+    #[prost(message, repeated, tag = "22")]
+    steps: Vec<StepRecord>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct LabelRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct ParkedRecord {
+    #[prost(uint32, tag = "1")]
+    reason: u32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(uint64, tag = "3")]
+    since: u64,
+}
+
+/// What somebody asked for, and when: a pause, or a cancel that waits.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct RequestRecord {
+    #[prost(uint64, tag = "1")]
+    at: u64,
+    #[prost(message, optional, tag = "2")]
+    by: Option<ByRecord>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct DecisionRecord {
+    #[prost(message, optional, tag = "1")]
+    cause: Option<CauseRecord>,
+    #[prost(uint64, tag = "2")]
+    at: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StepRecord {
+    #[prost(message, optional, tag = "1")]
+    action: Option<OperationRecord>,
+    #[prost(message, optional, tag = "2")]
+    compensate: Option<OperationRecord>,
+    #[prost(message, optional, tag = "3")]
+    confirm: Option<OperationRecord>,
+    #[prost(message, optional, tag = "4")]
+    query: Option<OperationRecord>,
+    #[prost(bool, tag = "5")]
+    sealing: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OperationRecord {
+    #[prost(uint32, tag = "1")]
+    status: u32,
+    /// The time that belongs to the status: deadline, due or since.
+    #[prost(uint64, tag = "2")]
+    status_at: u64,
+    /// What else belongs to the status: by what it was skipped, or why it is stuck.
+    #[prost(uint32, tag = "3")]
+    status_detail: u32,
+    #[prost(uint32, tag = "4")]
+    attempt: u32,
+    #[prost(uint32, tag = "5")]
+    failures: u32,
+    #[prost(bool, tag = "6")]
+    uncertain: bool,
+    #[prost(uint64, optional, tag = "7")]
+    begun_at: Option<u64>,
+    #[prost(uint64, optional, tag = "8")]
+    quiet_at: Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    request: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "10")]
+    output: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "11")]
+    last: Option<LastRecord>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct LastRecord {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(string, tag = "2")]
+    code: String,
+    #[prost(string, tag = "3")]
+    message: String,
+    #[prost(uint64, tag = "4")]
+    at: u64,
+}
+
+impl From<&SagaState> for StateRecord {
+    fn from(state: &SagaState) -> Self {
+        let label = |(name, value): &(String, String)| LabelRecord { name: name.clone(), value: value.clone() };
+        let head = &state.head;
+        Self {
+            namespace: head.key.namespace.as_str().to_owned(),
+            id: head.key.id.as_str().to_owned(),
+            definition: head.definition.as_str().to_owned(),
+            version: head.version.0,
+            input: head.input.0.to_vec(),
+            labels: head.labels.iter().map(label).collect(),
+            principal: head.principal.clone(),
+            traceparent: head.traceparent.clone(),
+            revision: state.revision,
+            history_length: state.history_length,
+            phase: state.phase.tag(),
+            parked: state.parked.as_ref().map(ParkedRecord::from),
+            paused: state.paused.as_ref().map(|paused| RequestRecord::new(paused.since, &paused.by)),
+            decision: state.decision.as_ref().map(DecisionRecord::from),
+            cancel: state.cancel.as_ref().map(|cancel| RequestRecord::new(cancel.at, &cancel.by)),
+            deadline: state.deadline.0,
+            late: state.late,
+            nondeterministic: state.nondeterministic,
+            started_at: state.started_at.0,
+            updated_at: state.updated_at.0,
+            ended_at: state.ended_at.map(|at| at.0),
+            steps: state.steps.iter().map(StepRecord::from).collect(),
+        }
+    }
+}
+
+impl TryFrom<StateRecord> for SagaState {
+    type Error = RecordError;
+
+    fn try_from(record: StateRecord) -> Result<Self, RecordError> {
+        let head = SagaHead {
+            key: SagaKey { namespace: Namespace::parse(&record.namespace)?, id: SagaId::parse(&record.id)? },
+            definition: DefinitionName::parse(&record.definition)?,
+            version: Version(record.version),
+            input: digest(&record.input)?,
+            labels: record.labels.into_iter().map(|label| (label.name, label.value)).collect(),
+            principal: record.principal,
+            traceparent: record.traceparent,
+        };
+        let paused = |request: RequestRecord| {
+            request.into_parts().map(|(since, by)| Paused { since, by: by.into() })
+        };
+        let cancel = |request: RequestRecord| {
+            request.into_parts().map(|(at, by)| CancelRequest { at, by: by.into() })
+        };
+        Ok(Self {
+            head,
+            revision: record.revision,
+            history_length: record.history_length,
+            phase: Phase::from_tag(record.phase)?,
+            parked: record.parked.map(Parked::try_from).transpose()?,
+            paused: record.paused.map(paused).transpose()?,
+            decision: record.decision.map(Decision::try_from).transpose()?,
+            cancel: record.cancel.map(cancel).transpose()?,
+            deadline: Timestamp(record.deadline),
+            late: record.late,
+            nondeterministic: record.nondeterministic,
+            started_at: Timestamp(record.started_at),
+            updated_at: Timestamp(record.updated_at),
+            ended_at: record.ended_at.map(Timestamp),
+            steps: record.steps.into_iter().map(StepState::try_from).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&Parked> for ParkedRecord {
+    fn from(parked: &Parked) -> Self {
+        Self { reason: parked.reason.tag(), message: parked.message.clone(), since: parked.since.0 }
+    }
+}
+
+impl TryFrom<ParkedRecord> for Parked {
+    type Error = RecordError;
+
+    fn try_from(record: ParkedRecord) -> Result<Self, RecordError> {
+        let reason = StuckReason::from_tag(record.reason)?;
+        Ok(Self { reason, message: record.message, since: Timestamp(record.since) })
+    }
+}
+
+impl RequestRecord {
+    fn new(at: Timestamp, by: &amends_engine::saga::By) -> Self {
+        Self { at: at.0, by: Some(ByRecord::from(by)) }
+    }
+
+    fn into_parts(self) -> Result<(Timestamp, ByRecord), RecordError> {
+        Ok((Timestamp(self.at), required("principal", self.by)?))
+    }
+}
+
+impl From<&Decision> for DecisionRecord {
+    fn from(decision: &Decision) -> Self {
+        Self { cause: Some(CauseRecord::from(&decision.cause)), at: decision.at.0 }
+    }
+}
+
+impl TryFrom<DecisionRecord> for Decision {
+    type Error = RecordError;
+
+    fn try_from(record: DecisionRecord) -> Result<Self, RecordError> {
+        Ok(Self { cause: required("cause", record.cause)?.try_into()?, at: Timestamp(record.at) })
+    }
+}
+
+impl From<&StepState> for StepRecord {
+    fn from(step: &StepState) -> Self {
+        let unless_idle = |operation: &OperationState| {
+            (*operation != OperationState::IDLE).then(|| OperationRecord::from(operation))
+        };
+        Self {
+            action: unless_idle(&step.action),
+            compensate: unless_idle(&step.compensate),
+            confirm: unless_idle(&step.confirm),
+            query: unless_idle(&step.query),
+            sealing: step.sealing,
+        }
+    }
+}
+
+impl TryFrom<StepRecord> for StepState {
+    type Error = RecordError;
+
+    fn try_from(record: StepRecord) -> Result<Self, RecordError> {
+        let or_idle = |operation: Option<OperationRecord>| {
+            operation.map_or(Ok(OperationState::IDLE), OperationState::try_from)
+        };
+        Ok(Self {
+            action: or_idle(record.action)?,
+            compensate: or_idle(record.compensate)?,
+            confirm: or_idle(record.confirm)?,
+            query: or_idle(record.query)?,
+            sealing: record.sealing,
+        })
+    }
+}
+
+impl From<&OperationState> for OperationRecord {
+    fn from(operation: &OperationState) -> Self {
+        let (status, status_at, status_detail) = status_parts(operation.status);
+        Self {
+            status,
+            status_at,
+            status_detail,
+            attempt: operation.attempt,
+            failures: operation.failures,
+            uncertain: operation.uncertain,
+            begun_at: operation.begun_at.map(|at| at.0),
+            quiet_at: operation.quiet_at.map(|at| at.0),
+            request: digest_bytes(operation.request.as_ref()),
+            output: digest_bytes(operation.output.as_ref()),
+            last: operation.last.as_ref().map(LastRecord::from),
+        }
+    }
+}
+
+impl TryFrom<OperationRecord> for OperationState {
+    type Error = RecordError;
+
+    fn try_from(record: OperationRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            status: status_of(record.status, Timestamp(record.status_at), record.status_detail)?,
+            attempt: record.attempt,
+            failures: record.failures,
+            uncertain: record.uncertain,
+            begun_at: record.begun_at.map(Timestamp),
+            quiet_at: record.quiet_at.map(Timestamp),
+            request: optional_digest(record.request)?,
+            output: optional_digest(record.output)?,
+            last: record.last.map(LastOutcome::try_from).transpose()?,
+        })
+    }
+}
+
+/// Number, time and detail of an operation's status.
+fn status_parts(status: OperationStatus) -> (u32, u64, u32) {
+    match status {
+        OperationStatus::Idle => (1, 0, 0),
+        OperationStatus::Ready => (2, 0, 0),
+        OperationStatus::InFlight { deadline } => (3, deadline.0, 0),
+        OperationStatus::Retry { due } => (4, due.0, 0),
+        OperationStatus::Asking => (5, 0, 0),
+        OperationStatus::Pending { since } => (6, since.0, 0),
+        OperationStatus::Succeeded => (7, 0, 0),
+        OperationStatus::Rejected => (8, 0, 0),
+        OperationStatus::GaveUp => (9, 0, 0),
+        OperationStatus::Skipped(by) => (10, 0, by.tag()),
+        OperationStatus::Stuck { reason, since } => (11, since.0, reason.tag()),
+    }
+}
+
+fn status_of(number: u32, at: Timestamp, detail: u32) -> Result<OperationStatus, RecordError> {
+    Ok(match number {
+        1 => OperationStatus::Idle,
+        2 => OperationStatus::Ready,
+        3 => OperationStatus::InFlight { deadline: at },
+        4 => OperationStatus::Retry { due: at },
+        5 => OperationStatus::Asking,
+        6 => OperationStatus::Pending { since: at },
+        7 => OperationStatus::Succeeded,
+        8 => OperationStatus::Rejected,
+        9 => OperationStatus::GaveUp,
+        10 => OperationStatus::Skipped(SkippedBy::from_tag(detail)?),
+        11 => OperationStatus::Stuck { reason: StuckReason::from_tag(detail)?, since: at },
+        found => return Err(RecordError::UnknownTag { what: "operation status", found }),
+    })
+}
+
+impl From<&LastOutcome> for LastRecord {
+    fn from(last: &LastOutcome) -> Self {
+        let Why { code, message } = &last.why;
+        Self { kind: last.kind.tag(), code: code.clone(), message: message.clone(), at: last.at.0 }
+    }
+}
+
+impl TryFrom<LastRecord> for LastOutcome {
+    type Error = RecordError;
+
+    fn try_from(record: LastRecord) -> Result<Self, RecordError> {
+        let why = Why { code: record.code, message: record.message };
+        Ok(Self { kind: OutcomeKind::from_tag(record.kind)?, why, at: Timestamp(record.at) })
+    }
+}

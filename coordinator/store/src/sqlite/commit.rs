@@ -1,0 +1,304 @@
+//! Commits: the fence, the repeat, the revision, and then the rows, saga by saga within a group.
+//!
+//! Everything is judged before the first row is touched, but for what is written once: there the insert itself finds out,
+//! and what the commit had inserted until then is taken out again. Invariant: a rejected commit leaves no row behind, and
+//! its group goes on (semantics A16).
+
+use std::sync::Arc;
+
+use amends_engine::payload::Digest;
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension as _, Row, params};
+use tokio::sync::oneshot;
+
+use super::columns::{from_encoding, from_time, from_u64, ops_contain, ops_with, to_slot, to_u64};
+use super::group::{Ending, Group, Work};
+use crate::contract::{Commit, Committed, shard_of};
+use crate::error::CommitError;
+use crate::stats::Counters;
+
+/// One answer for each commit of a call.
+pub(super) type Answers = Vec<Result<Committed, CommitError>>;
+
+/// A commit with what can be worked out about it without the database.
+struct Prepared {
+    commit: Commit,
+    digest: Digest,
+    in_shard: bool,
+}
+
+/// The commits of one call.
+pub(super) struct Commits {
+    commits: Vec<Prepared>,
+    answers: Answers,
+    reply: oneshot::Sender<Answers>,
+    counters: Arc<Counters>,
+}
+
+impl Commits {
+    /// Hashes are made here, in the caller's thread: the writer's is the bottleneck.
+    pub(super) fn new(
+        commits: Vec<Commit>,
+        shards: u16,
+        reply: oneshot::Sender<Answers>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let prepare = |commit: Commit| {
+            let in_shard = shard_of(&commit.key, shards) == commit.lease.shard;
+            Prepared { digest: commit.digest(), in_shard, commit }
+        };
+        let answers = Vec::with_capacity(commits.len());
+        Self { commits: commits.into_iter().map(prepare).collect(), answers, reply, counters }
+    }
+}
+
+impl Work for Commits {
+    fn run(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        self.answers.clear();
+        for prepared in &self.commits {
+            self.answers.push(apply(group, prepared)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, ending: &Ending) {
+        let count = self.commits.len();
+        let answers: Answers = match ending {
+            Ending::Committed => self.answers,
+            Ending::Full => (0..count).map(|_| Err(CommitError::Full)).collect(),
+            Ending::Unknown(failed) => (0..count).map(|_| Err(CommitError::Ambiguous(failed.source()))).collect(),
+        };
+        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now))).count();
+        self.counters.add_commits(written as u64);
+        // Whoever asked may have gone away; what was written stays written.
+        let _ = self.reply.send(answers);
+    }
+
+    fn weight(&self) -> usize {
+        self.commits.len()
+    }
+}
+
+/// What a commit needs to know of the saga as it is.
+struct Found {
+    saga: i64,
+    revision: u64,
+    repeated: bool,
+    ops: Vec<u8>,
+    /// Whether anything but state and due time changes, which costs more indices.
+    moves: bool,
+}
+
+fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<Committed, CommitError>> {
+    let Prepared { commit, digest, in_shard } = prepared;
+    if !in_shard {
+        return Ok(Err(CommitError::WrongShard));
+    }
+    if !group.tenures[usize::from(commit.lease.shard.0)].is_of(&commit.lease) {
+        return Ok(Err(CommitError::Fenced));
+    }
+    let found = find(group, commit, digest)?;
+    if found.as_ref().is_some_and(|found| found.repeated) {
+        return Ok(Ok(Committed::Duplicate));
+    }
+    let revision = found.as_ref().map_or(0, |found| found.revision);
+    if commit.expected_revision != revision {
+        return Ok(Err(CommitError::Stale { expected: commit.expected_revision, found: revision }));
+    }
+    let saga = match &found {
+        Some(found) => found.saga,
+        None => match admit(group, commit)? {
+            Ok(()) => *group.next_saga,
+            Err(refused) => return Ok(Err(refused)),
+        },
+    };
+    if let Err(refused) = write_once(group, saga, commit)? {
+        return Ok(Err(refused));
+    }
+    match found {
+        Some(found) => update(group, commit, &found)?,
+        None => insert(group, commit, digest)?,
+    }
+    Ok(Ok(Committed::Now))
+}
+
+fn find(group: &Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result<Option<Found>> {
+    let mut statement = group.conn.prepare_cached(
+        "SELECT saga, revision, ops, open, status, stuck, definition, version, retain_until \
+         FROM saga WHERE namespace = ?1 AND id = ?2",
+    )?;
+    let key = &commit.key;
+    let found = |row: &Row<'_>| {
+        let ops = row.get_ref(2)?.as_blob()?;
+        Ok(Found {
+            saga: row.get(0)?,
+            revision: to_u64(row.get(1)?),
+            repeated: ops_contain(ops, commit.op, digest),
+            ops: ops_with(ops, commit.op, digest),
+            moves: moves(row, commit)?,
+        })
+    };
+    statement.query_row(params![key.namespace.as_str(), key.id.as_str()], found).optional()
+}
+
+/// Compares without reading the values as anything, so that a damaged one is just replaced.
+fn moves(row: &Row<'_>, commit: &Commit) -> rusqlite::Result<bool> {
+    let index = &commit.index;
+    let text = |text: &'static str| ValueRef::Text(text.as_bytes());
+    Ok(row.get_ref(3)? != ValueRef::Integer(index.open.into())
+        || row.get_ref(4)? != text(index.status)
+        || row.get_ref(5)? != index.stuck.map_or(ValueRef::Null, text)
+        || row.get_ref(6)? != ValueRef::Text(index.definition.as_str().as_bytes())
+        || row.get_ref(7)? != ValueRef::Integer(index.version.0.into())
+        || row.get_ref(8)? != commit.retain_until.map_or(ValueRef::Null, |at| ValueRef::Integer(from_time(at))))
+}
+
+/// Whether a new saga may be written.
+fn admit(group: &Group<'_>, commit: &Commit) -> rusqlite::Result<Result<(), CommitError>> {
+    let key = &commit.key;
+    let mut statement = group.conn.prepare_cached("SELECT 1 FROM reserved WHERE namespace = ?1 AND id = ?2")?;
+    if statement.exists(params![key.namespace.as_str(), key.id.as_str()])? {
+        return Ok(Err(CommitError::Reserved));
+    }
+    Ok(if group.takes_new { Ok(()) } else { Err(CommitError::Full) })
+}
+
+fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result<()> {
+    let saga = *group.next_saga;
+    let (key, index) = (&commit.key, &commit.index);
+    let started_at = from_time(index.started_at);
+    let mut statement = group.conn.prepare_cached(
+        "INSERT INTO saga (saga, namespace, id, shard, revision, open, due, status, stuck, definition, version, \
+         started_at, retain_until, ops, state) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?;
+    statement.execute(params![
+        saga,
+        key.namespace.as_str(),
+        key.id.as_str(),
+        commit.lease.shard.0,
+        index.open,
+        commit.due.map(from_time),
+        index.status,
+        index.stuck,
+        index.definition.as_str(),
+        index.version.0,
+        started_at,
+        commit.retain_until.map(from_time),
+        ops_with(&[], commit.op, digest),
+        &commit.state[..],
+    ])?;
+    let mut label = group.conn.prepare_cached(
+        "INSERT INTO label (saga, name, value, started_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
+    for (name, value) in &index.labels {
+        label.execute(params![saga, name, value, started_at])?;
+    }
+    *group.next_saga += 1;
+    Ok(())
+}
+
+fn update(group: &Group<'_>, commit: &Commit, found: &Found) -> rusqlite::Result<()> {
+    let (revision, due) = (from_u64(found.revision + 1), commit.due.map(from_time));
+    let mut statement = group
+        .conn
+        .prepare_cached("UPDATE saga SET revision = ?2, due = ?3, ops = ?4, state = ?5 WHERE saga = ?1")?;
+    statement.execute(params![found.saga, revision, due, found.ops, &commit.state[..]])?;
+    if !found.moves {
+        return Ok(());
+    }
+    let index = &commit.index;
+    let mut statement = group.conn.prepare_cached(
+        "UPDATE saga SET open = ?2, status = ?3, stuck = ?4, definition = ?5, version = ?6, retain_until = ?7 \
+         WHERE saga = ?1",
+    )?;
+    let (definition, version) = (index.definition.as_str(), index.version.0);
+    let retain_until = commit.retain_until.map(from_time);
+    statement.execute(params![found.saga, index.open, index.status, index.stuck, definition, version, retain_until])?;
+    Ok(())
+}
+
+/// Payloads and history. Where one would be overwritten, nothing of this commit stays.
+fn write_once(group: &Group<'_>, saga: i64, commit: &Commit) -> rusqlite::Result<Result<(), CommitError>> {
+    let mut written = Written { slots: Vec::with_capacity(commit.payloads.len()), sequences: Vec::new() };
+    for (key, payload) in &commit.payloads {
+        let slot = to_slot(*key);
+        let columns = (from_encoding(payload.encoding), &payload.bytes[..]);
+        match write_payload(group, saga, slot, columns)? {
+            Wrote::Now => written.slots.push(slot),
+            Wrote::Same => {}
+            Wrote::Differs => return written.take_out(group, saga, CommitError::overwrites_payload(*key)),
+        }
+    }
+    for (sequence, entry) in &commit.history {
+        match write_history(group, saga, from_u64(*sequence), entry)? {
+            Wrote::Now => written.sequences.push(from_u64(*sequence)),
+            Wrote::Same => {}
+            Wrote::Differs => {
+                return written.take_out(group, saga, CommitError::overwrites_history(*sequence));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+enum Wrote {
+    Now,
+    Same,
+    Differs,
+}
+
+impl Wrote {
+    fn compared(same: bool) -> Self {
+        if same { Self::Same } else { Self::Differs }
+    }
+}
+
+fn write_payload(group: &Group<'_>, saga: i64, slot: i64, columns: (i64, &[u8])) -> rusqlite::Result<Wrote> {
+    let mut statement = group.conn.prepare_cached(
+        "INSERT INTO payload (saga, slot, encoding, bytes) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
+    if statement.execute(params![saga, slot, columns.0, columns.1])? == 1 {
+        return Ok(Wrote::Now);
+    }
+    let mut statement =
+        group.conn.prepare_cached("SELECT encoding, bytes FROM payload WHERE saga = ?1 AND slot = ?2")?;
+    let same = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_blob()?) == columns);
+    statement.query_row(params![saga, slot], same).map(Wrote::compared)
+}
+
+fn write_history(group: &Group<'_>, saga: i64, sequence: i64, entry: &[u8]) -> rusqlite::Result<Wrote> {
+    let mut statement = group
+        .conn
+        .prepare_cached("INSERT INTO history (saga, sequence, entry) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    if statement.execute(params![saga, sequence, entry])? == 1 {
+        return Ok(Wrote::Now);
+    }
+    let mut statement = group.conn.prepare_cached("SELECT entry FROM history WHERE saga = ?1 AND sequence = ?2")?;
+    let same = |row: &Row<'_>| Ok(row.get_ref(0)?.as_blob()? == entry);
+    statement.query_row(params![saga, sequence], same).map(Wrote::compared)
+}
+
+/// What a commit has inserted so far.
+struct Written {
+    slots: Vec<i64>,
+    sequences: Vec<i64>,
+}
+
+impl Written {
+    fn take_out(
+        self,
+        group: &Group<'_>,
+        saga: i64,
+        refused: CommitError,
+    ) -> rusqlite::Result<Result<(), CommitError>> {
+        let mut payload = group.conn.prepare_cached("DELETE FROM payload WHERE saga = ?1 AND slot = ?2")?;
+        for slot in self.slots {
+            payload.execute([saga, slot])?;
+        }
+        let mut history = group.conn.prepare_cached("DELETE FROM history WHERE saga = ?1 AND sequence = ?2")?;
+        for sequence in self.sequences {
+            history.execute([saga, sequence])?;
+        }
+        Ok(Err(refused))
+    }
+}

@@ -1,0 +1,177 @@
+//! Lists and counts: a filter becomes one query that walks one index.
+//!
+//! Which index is decided here and not by the planner, which has no figures to decide by. Several statuses are asked for one
+//! by one and merged, so that a page costs a page, however many sagas have each status.
+//! Invariant: the order (start, namespace, id, all downwards) never changes for a saga, so a cursor stays right.
+
+use amends_engine::time::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::columns::{from_limit, from_time, to_time, to_u64};
+use super::read::{read_bytes, read_key};
+use crate::contract::{Cursor, Filter, ListedSaga, Page};
+
+/// The part of a query after `SELECT …`.
+struct Source {
+    from: &'static str,
+    /// The column by which the index is sorted.
+    started_at: &'static str,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Source {
+    fn new(filter: &Filter, statuses: &[String]) -> Self {
+        let by_label = "label INDEXED BY label_value CROSS JOIN saga ON saga.saga = label.saga";
+        let (from, started_at) = if filter.stuck.is_some() {
+            ("saga INDEXED BY saga_stuck", "saga.started_at")
+        } else if !filter.labels.is_empty() {
+            (by_label, "label.started_at")
+        } else if !statuses.is_empty() {
+            ("saga INDEXED BY saga_status", "saga.started_at")
+        } else if filter.definition.is_some() {
+            ("saga INDEXED BY saga_definition", "saga.started_at")
+        } else {
+            ("saga INDEXED BY saga_started", "saga.started_at")
+        };
+        let mut source = Self { from, started_at, conditions: vec!["1".into()], values: Vec::new() };
+        source.narrow(filter, statuses);
+        source
+    }
+
+    fn narrow(&mut self, filter: &Filter, statuses: &[String]) {
+        if let Some(stuck) = &filter.stuck {
+            self.add("saga.stuck = ?", [stuck.clone()]);
+        }
+        for (index, (name, value)) in filter.labels.iter().enumerate() {
+            let walked = index == 0 && filter.stuck.is_none();
+            let condition = if walked {
+                "label.name = ? AND label.value = ?"
+            } else {
+                "EXISTS (SELECT 1 FROM label AS l WHERE l.saga = saga.saga AND l.name = ? AND l.value = ?)"
+            };
+            self.add(condition, [name.clone(), value.clone()]);
+        }
+        if !statuses.is_empty() {
+            let marks = vec!["?"; statuses.len()].join(", ");
+            self.add(&format!("saga.status IN ({marks})"), statuses.iter().cloned());
+        }
+        if let Some(definition) = &filter.definition {
+            self.add("saga.definition = ?", [definition.to_string()]);
+        }
+        if let Some(namespace) = &filter.namespace {
+            self.add("saga.namespace = ?", [namespace.to_string()]);
+        }
+        if let Some(version) = filter.version {
+            self.add("saga.version = ?", [i64::from(version.0)]);
+        }
+    }
+
+    fn add<V: Into<Value>>(&mut self, condition: &str, values: impl IntoIterator<Item = V>) {
+        self.conditions.push(condition.to_owned());
+        self.values.extend(values.into_iter().map(Into::into));
+    }
+
+    fn after(&mut self, cursor: &Cursor) {
+        let Self { started_at, .. } = self;
+        // The first half lets the index jump there; the second is exact.
+        let condition = format!("{started_at} <= ? AND ({started_at}, saga.namespace, saga.id) < (?, ?, ?)");
+        let at = || Value::from(from_time(cursor.started_at));
+        let key = [cursor.key.namespace.as_str(), cursor.key.id.as_str()].map(|name| Value::from(name.to_owned()));
+        self.conditions.push(condition);
+        self.values.extend([at(), at()].into_iter().chain(key));
+    }
+
+    fn conditions(&self) -> String {
+        self.conditions.join(" AND ")
+    }
+}
+
+/// A saga with its place in the order.
+struct Placed {
+    cursor: Cursor,
+    saga: ListedSaga,
+}
+
+impl Placed {
+    fn place(&self) -> (Timestamp, &amends_engine::ids::SagaKey) {
+        (self.cursor.started_at, &self.cursor.key)
+    }
+
+    /// `None` where the names can't be read.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
+        let Some(key) = read_key(row, 0)? else {
+            tracing::error!("a saga's row is damaged and left out of a list: its names can't be read");
+            return Ok(None);
+        };
+        let saga = ListedSaga {
+            key: key.clone(),
+            revision: to_u64(row.get(2)?),
+            state: read_bytes(row, 3)?,
+            status: String::from_utf8_lossy(row.get_ref(4)?.as_bytes()?).into_owned(),
+        };
+        Ok(Some(Self { cursor: Cursor { started_at: to_time(row.get(5)?), key }, saga }))
+    }
+}
+
+/// See [`crate::Store::list`].
+pub(super) fn list(
+    conn: &Connection,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> rusqlite::Result<Page<ListedSaga>> {
+    let statuses = distinct_statuses(filter);
+    // One more than asked for tells whether there is another page.
+    let wanted = limit.saturating_add(1);
+    let mut found = Vec::new();
+    if statuses.is_empty() {
+        found = walk(conn, Source::new(filter, &[]), after, wanted)?;
+    }
+    for status in statuses.chunks(1) {
+        found.extend(walk(conn, Source::new(filter, status), after, wanted)?);
+    }
+    found.sort_by(|a, b| b.place().cmp(&a.place()));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().map(|last| last.cursor.clone()).filter(|_| more);
+    Ok(Page { items: found.into_iter().map(|placed| placed.saga).collect(), next })
+}
+
+fn walk(conn: &Connection, mut source: Source, after: Option<&Cursor>, limit: usize) -> rusqlite::Result<Vec<Placed>> {
+    if let Some(cursor) = after {
+        source.after(cursor);
+    }
+    let (from, started_at, conditions) = (source.from, source.started_at, source.conditions());
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT saga.namespace, saga.id, saga.revision, saga.state, saga.status, saga.started_at FROM {from} \
+         WHERE {conditions} ORDER BY {started_at} DESC, saga.namespace DESC, saga.id DESC LIMIT ?"
+    ))?;
+    source.values.push(from_limit(limit).into());
+    let rows = statement.query_map(params_from_iter(source.values), Placed::read)?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// See [`crate::Store::count`].
+pub(super) fn count(conn: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(String, u64)>> {
+    let source = Source::new(filter, &distinct_statuses(filter));
+    let (from, conditions) = (source.from, source.conditions());
+    // Without a filter the index on the status alone has all that is counted.
+    let from = if filter == &Filter::default() { "saga INDEXED BY saga_status" } else { from };
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT saga.status, count(*) FROM {from} WHERE {conditions} GROUP BY saga.status ORDER BY saga.status"
+    ))?;
+    let rows = statement.query_map(params_from_iter(source.values), |row| {
+        let status = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
+        Ok((status, to_u64(row.get(1)?)))
+    })?;
+    rows.collect()
+}
+
+fn distinct_statuses(filter: &Filter) -> Vec<String> {
+    let mut statuses = filter.statuses.clone();
+    statuses.sort();
+    statuses.dedup();
+    statuses
+}

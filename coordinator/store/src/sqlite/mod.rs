@@ -1,0 +1,247 @@
+//! The embedded store: one SQLite database in one directory that one process has for itself.
+//!
+//! ```text
+//!   commit, acquire, put …  ──►  writer.rs: one thread, groups ──►  BEGIN IMMEDIATE … COMMIT (one sync)
+//!   get, due, list, count … ──►  readers.rs: read-only connections, never in the writer's way
+//! ```
+//!
+//! This file only hands on; `commit.rs`, `tenure.rs`, `registry.rs` and `sweep.rs` write, `read.rs`, `listing.rs` and
+//! `check.rs` read. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
+
+mod check;
+mod columns;
+mod commit;
+mod group;
+mod listing;
+mod lock;
+mod open;
+mod read;
+mod readers;
+mod registry;
+mod reserve;
+mod schema;
+mod sweep;
+mod tenure;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey, Version};
+use amends_engine::time::Timestamp;
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+pub use self::open::{OpenError, OpenOptions};
+pub use self::writer::Fatal;
+
+use self::commit::Commits;
+use self::lock::DirLock;
+use self::read::Due;
+use self::readers::Readers;
+use self::registry::Put;
+use self::writer::{Writer, gone};
+use crate::contract::*;
+use crate::error::{CommitError, StoreError};
+use crate::stats::{Counters, Stats};
+
+/// The embedded store. Dropping it finishes what is queued, which blocks for as long as that takes.
+pub struct SqliteStore {
+    // In the order in which they must go: the writer's connection is the last and tidies up; then the lock.
+    readers: Readers,
+    writer: Writer,
+    id: String,
+    shards: u16,
+    clock: TimeSource,
+    counters: Arc<Counters>,
+    dir: PathBuf,
+    reserve_bytes: u64,
+    _lock: DirLock,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("dir", &self.dir).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory, or makes a new one there. Blocks while it reads what a crash left behind.
+    pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
+        open::open(options)
+    }
+
+    /// Becomes `Some` when the store can't go on: the process must end then, because only a restart shows what the disk
+    /// really holds. Until it does, everything is answered [`CommitError::Ambiguous`] or [`StoreError::Unavailable`].
+    pub fn fatal(&self) -> watch::Receiver<Option<Fatal>> {
+        self.writer.fatal()
+    }
+
+    /// What it has done since it was opened.
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    fn known(&self, shard: ShardId) -> Result<ShardId, StoreError> {
+        let shards = self.shards;
+        if shard.0 < shards { Ok(shard) } else { Err(StoreError::NoSuchShard { given: shard.0, shards }) }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn info(&self) -> StoreInfo {
+        StoreInfo {
+            kind: "sqlite",
+            id: self.id.clone(),
+            shards: self.shards,
+            durability: "a kill of the process and a power cut, as far as the disk keeps what it says it has synced",
+        }
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok((self.clock)())
+    }
+
+    async fn acquire(
+        &self,
+        shard: ShardId,
+        node: &str,
+        nonce: Nonce,
+        lease_for: Duration,
+    ) -> Result<Lease, StoreError> {
+        let node = node.to_owned();
+        self.writer.call(move |group| tenure::acquire(group, shard, &node, nonce, lease_for)).await
+    }
+
+    async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError> {
+        self.writer.call(move |group| tenure::renew(group, &lease, lease_for)).await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        self.writer.call(move |group| tenure::release(group, &lease)).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
+        let count = commits.len();
+        let (reply, answers) = oneshot::channel();
+        let commits = Commits::new(commits, self.shards, reply, Arc::clone(&self.counters));
+        self.writer.submit(Box::new(commits));
+        let unknown = || (0..count).map(|_| Err(CommitError::Ambiguous(gone().source()))).collect();
+        answers.await.unwrap_or_else(|_| unknown())
+    }
+
+    async fn get(&self, key: &SagaKey) -> Result<Option<StoredSaga>, StoreError> {
+        let key = key.clone();
+        self.readers.read(move |tx| read::get(tx, &key)).await
+    }
+
+    async fn history(&self, key: &SagaKey, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let key = key.clone();
+        self.readers.read(move |tx| read::history(tx, &key, from, limit)).await
+    }
+
+    async fn due(
+        &self,
+        shard: ShardId,
+        after: Option<Timestamp>,
+        until: Timestamp,
+        resume: Option<(Timestamp, SagaKey)>,
+        limit: usize,
+    ) -> Result<Vec<StoredSaga>, StoreError> {
+        let which = Due { shard: self.known(shard)?, after, until, resume, limit };
+        self.readers.read(move |tx| read::due(tx, &which)).await
+    }
+
+    async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError> {
+        let shard = self.known(shard)?;
+        self.readers.read(move |tx| read::open_sagas(tx, shard)).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<ListedSaga>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.readers.read(move |tx| listing::list(tx, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |tx| listing::count(tx, &filter)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.writer.call(move |group| sweep::sweep(group, now, limit)).await
+    }
+
+    async fn put_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        body: Bytes,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<DefinitionRecord, StoreError> {
+        let put =
+            Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
+        self.writer.call(move |group| registry::put_definition(group, &put)).await
+    }
+
+    async fn get_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Option<Version>,
+    ) -> Result<Option<DefinitionRecord>, StoreError> {
+        let (namespace, name) = (namespace.clone(), name.clone());
+        self.readers.read(move |tx| registry::get_definition(tx, &namespace, &name, version)).await
+    }
+
+    async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {
+        let namespace = namespace.clone();
+        self.readers.read(move |tx| registry::list_definitions(tx, &namespace)).await
+    }
+
+    async fn put_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+        body: Bytes,
+        expected: Option<u64>,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<ParticipantRecord, StoreError> {
+        let put =
+            Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
+        self.writer.call(move |group| registry::put_participant(group, &put, expected)).await
+    }
+
+    async fn get_participant(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+    ) -> Result<Option<ParticipantRecord>, StoreError> {
+        let (namespace, name) = (namespace.clone(), name.clone());
+        self.readers.read(move |tx| registry::get_participant(tx, &namespace, &name)).await
+    }
+
+    async fn list_participants(&self, namespace: &Namespace) -> Result<Vec<ParticipantRecord>, StoreError> {
+        let namespace = namespace.clone();
+        self.readers.read(move |tx| registry::list_participants(tx, &namespace)).await
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        let fatal = self.writer.fatal().borrow().clone();
+        let outside = check::Outside { dir: self.dir.clone(), reserve_bytes: self.reserve_bytes, fatal };
+        self.readers.read(move |tx| check::check(tx, &outside)).await
+    }
+}

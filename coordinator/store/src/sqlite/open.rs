@@ -1,0 +1,238 @@
+//! Opening a data directory: the lock, whose database it is, the settings that durability rests on.
+//!
+//! Never writes to a database that isn't ours or is newer than this program. Invariant: a store that opens is in WAL mode
+//! with `synchronous = FULL`, locked against other processes, and known to the disk by name.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use amends_engine::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::SqliteStore;
+use super::lock::{DirLock, Unlocked};
+use super::readers::{BUSY_TIMEOUT, Readers, STATEMENTS};
+use super::reserve::Reserve;
+use super::schema::{self, Kind};
+use super::writer::{Parts, StartError, Writer};
+use crate::contract::TimeSource;
+use crate::error::Source;
+use crate::stats::Counters;
+
+/// The database's name in the data directory.
+const DATABASE: &str = "amends.db";
+
+/// Shards of a new store, where nothing else is asked for.
+const SHARDS: u16 = 16;
+
+/// Bytes of the reserve, where nothing else is asked for.
+const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Pages (of 4 KiB) of the log after which it is copied into the database. A failed sync of that copy loses nothing: the
+/// log stays as it is, and the copy is made again from it.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+/// To what size the log is cut back when it has grown beyond it.
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
+
+/// What the writer's connection may keep of the database in memory, in KiB.
+const CACHE_KIB: i64 = 64 * 1024;
+
+/// What to open, and how.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// The data directory; made when it isn't there, readable for its owner only. Not on a network file system.
+    pub dir: PathBuf,
+    /// Shards of the store: `None` takes what it was created with, 16 when it is new. Any other number than that is refused.
+    pub shards: Option<u16>,
+    /// Size of the reserve that lets running sagas finish on a full disk; 0 for none. Default 64 MiB.
+    pub reserve_bytes: u64,
+    /// Where to read the time; the system's clock by default.
+    pub clock: TimeSource,
+}
+
+impl OpenOptions {
+    /// The defaults for this directory.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), shards: None, reserve_bytes: RESERVE_BYTES, clock: Arc::new(system_time) }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dir, shards, reserve_bytes, clock: _ } = self;
+        f.debug_struct("OpenOptions")
+            .field("dir", dir)
+            .field("shards", shards)
+            .field("reserve_bytes", reserve_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the data directory {} is in use by {}: stop that one, or choose another directory",
+        dir.display(),
+        pid.map_or("another process".into(), |pid| format!("process {pid}"))
+    )]
+    InUse {
+        /// Which directory.
+        dir: PathBuf,
+        /// The other process, where it could be told.
+        pid: Option<u32>,
+    },
+    /// The file system said no.
+    #[error("{what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is somebody else's.
+    #[error("{} is not a database of Amends: choose another directory", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer version.
+    #[error("{} has schema version {found}; this program knows up to {newest}: use a newer one", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// The newest known here.
+        newest: i32,
+    },
+    /// The number of shards can't be changed.
+    #[error("the store was created with {stored} shards, which can't be changed; the configuration asks for {asked}")]
+    OtherShards {
+        /// What it has.
+        stored: u16,
+        /// What was asked for.
+        asked: u16,
+    },
+    /// A store needs at least one shard.
+    #[error("a store needs at least one shard")]
+    NoShards,
+    /// The database can't be used.
+    #[error("the database {} can't be opened", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: Source,
+    },
+}
+
+/// Opens a store, or makes a new one. Blocks; waits for nobody.
+pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
+    let OpenOptions { dir, shards, reserve_bytes, clock } = options;
+    if shards == Some(0) {
+        return Err(OpenError::NoShards);
+    }
+    make_dir(&dir)?;
+    let lock = DirLock::take(&dir).map_err(|unlocked| match unlocked {
+        Unlocked::Held(pid) => OpenError::InUse { dir: dir.clone(), pid },
+        Unlocked::Io(source) => OpenError::Io { what: "can't lock", path: dir.clone(), source },
+    })?;
+    let path = dir.join(DATABASE);
+    let database = |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: Box::new(source) };
+    let mut conn = connect(&path)?;
+    let kind = schema::kind_of(&conn).map_err(|error| unreadable(&path, error))?;
+    match kind {
+        Kind::Empty | Kind::Ours => settle(&conn).map_err(database)?,
+        Kind::Newer(found) => return Err(OpenError::TooNew { path, found, newest: schema::VERSION }),
+        Kind::Foreign => return Err(OpenError::Foreign { path }),
+    }
+    if kind == Kind::Empty {
+        schema::create(&mut conn, shards.unwrap_or(SHARDS), clock()).map_err(database)?;
+        sync_dir(&dir)?;
+    }
+    let id = schema::meta(&conn, "store_id").map_err(database)?;
+    let stored = schema::shards(&conn).map_err(database)?;
+    if let Some(asked) = shards.filter(|asked| *asked != stored) {
+        return Err(OpenError::OtherShards { stored, asked });
+    }
+    let readers = Readers::open(&path).map_err(database)?;
+    let reserve = Reserve::open(&dir, reserve_bytes, clock());
+    let counters = Arc::new(Counters::default());
+    let parts = Parts { conn, reserve, clock: Arc::clone(&clock), counters: Arc::clone(&counters) };
+    let writer = Writer::start(parts).map_err(|error| match error {
+        StartError::Database(source) => database(source),
+        StartError::Thread(source) => OpenError::Io { what: "can't start a thread for", path: path.clone(), source },
+    })?;
+    Ok(SqliteStore { readers, writer, id, shards: stored, clock, counters, dir, reserve_bytes, _lock: lock })
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(conn)
+    };
+    open().map_err(|source: rusqlite::Error| OpenError::Database { path: path.into(), source: Box::new(source) })
+}
+
+/// A file that SQLite can't even begin to read is somebody else's; other errors are what they are.
+fn unreadable(path: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.into() },
+        _ => OpenError::Database { path: path.into(), source: Box::new(error) },
+    }
+}
+
+/// The settings that durability and speed rest on, all of them for the writer's connection.
+fn settle(conn: &Connection) -> rusqlite::Result<()> {
+    let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::ToSqlConversionFailure(
+            format!("the file system can't do WAL: journal mode stayed {mode}").into(),
+        ));
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    conn.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Makes the directory, and the new names known to the disk: a power cut must not lose the file itself.
+fn make_dir(dir: &Path) -> Result<(), OpenError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|source| OpenError::Io { what: "can't make the directory", path: dir.into(), source })?;
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| OpenError::Io { what: "can't sync the directory", path: dir.into(), source })
+}
+
+/// The system's clock.
+fn system_time() -> Timestamp {
+    // A clock before 1970 reads as 0: epochs then rise by one, which is all that fencing needs.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,139 @@
+//! The tables, and how a database file is recognised as ours.
+//!
+//! Nothing is migrated here yet: version 1 is the first. Invariant: a file of another program or of a newer schema is never
+//! written to; tables are created in one database transaction together with the marks that say whose they are.
+//!
+//! Why it looks as it does: a saga's row is small and rewritten at every commit, so payloads and history stand beside it;
+//! sagas are numbered in the order of their start, so that what is being worked on lies together on few pages.
+
+use amends_engine::time::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+use uuid::Uuid;
+
+use super::columns::from_time;
+
+/// "AMND": tells our files from those of others.
+pub(super) const APPLICATION_ID: i32 = 0x414d_4e44;
+
+/// The version of the tables below.
+pub(super) const VERSION: i32 = 1;
+
+/// Every table and index with the statement that makes it.
+pub(super) const OBJECTS: &[(&str, &str)] = &[
+    ("meta", "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"),
+    (
+        "shard",
+        "CREATE TABLE shard (shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, nonce BLOB, node TEXT NOT NULL, \
+         lease_until INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "saga",
+        "CREATE TABLE saga (saga INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL, \
+         shard INTEGER NOT NULL, revision INTEGER NOT NULL, open INTEGER NOT NULL, due INTEGER, status TEXT NOT NULL, \
+         stuck TEXT, definition TEXT NOT NULL, version INTEGER NOT NULL, started_at INTEGER NOT NULL, \
+         retain_until INTEGER, ops BLOB NOT NULL, state BLOB NOT NULL) STRICT",
+    ),
+    ("saga_key", "CREATE UNIQUE INDEX saga_key ON saga (namespace, id)"),
+    ("saga_due", "CREATE INDEX saga_due ON saga (shard, due, namespace, id) WHERE open = 1"),
+    ("saga_started", "CREATE INDEX saga_started ON saga (started_at)"),
+    ("saga_status", "CREATE INDEX saga_status ON saga (status, started_at)"),
+    ("saga_stuck", "CREATE INDEX saga_stuck ON saga (stuck, started_at) WHERE stuck IS NOT NULL"),
+    ("saga_definition", "CREATE INDEX saga_definition ON saga (definition, started_at)"),
+    (
+        "saga_retention",
+        "CREATE INDEX saga_retention ON saga (retain_until, namespace, id) WHERE open = 0 AND retain_until IS NOT NULL",
+    ),
+    (
+        "payload",
+        "CREATE TABLE payload (saga INTEGER NOT NULL, slot INTEGER NOT NULL, encoding INTEGER NOT NULL, \
+         bytes BLOB NOT NULL, PRIMARY KEY (saga, slot)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "history",
+        "CREATE TABLE history (saga INTEGER NOT NULL, sequence INTEGER NOT NULL, entry BLOB NOT NULL, \
+         PRIMARY KEY (saga, sequence)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "label",
+        "CREATE TABLE label (saga INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, \
+         started_at INTEGER NOT NULL, PRIMARY KEY (saga, name, value)) STRICT, WITHOUT ROWID",
+    ),
+    ("label_value", "CREATE INDEX label_value ON label (name, value, started_at)"),
+    (
+        "reserved",
+        "CREATE TABLE reserved (namespace TEXT NOT NULL, id TEXT NOT NULL, swept_at INTEGER NOT NULL, \
+         PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "definition",
+        "CREATE TABLE definition (namespace TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, \
+         digest BLOB NOT NULL, registered_at INTEGER NOT NULL, principal TEXT NOT NULL, body BLOB NOT NULL, \
+         PRIMARY KEY (namespace, name, version)) STRICT",
+    ),
+    (
+        "participant",
+        "CREATE TABLE participant (namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, \
+         updated_at INTEGER NOT NULL, principal TEXT NOT NULL, body BLOB NOT NULL, \
+         PRIMARY KEY (namespace, name)) STRICT",
+    ),
+];
+
+/// What a file says about itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing is in it yet.
+    Empty,
+    /// Ours, of this version.
+    Ours,
+    /// Ours, of a newer version.
+    Newer(i32),
+    /// Somebody else's.
+    Foreign,
+}
+
+/// What this database file is. Reads only, so that a foreign file is left as it was.
+pub(super) fn kind_of(conn: &Connection) -> rusqlite::Result<Kind> {
+    let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let objects: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match (application, version) {
+        (0, 0) if objects == 0 => Kind::Empty,
+        (APPLICATION_ID, VERSION) => Kind::Ours,
+        (APPLICATION_ID, newer) if newer > VERSION => Kind::Newer(newer),
+        _ => Kind::Foreign,
+    })
+}
+
+/// Makes everything, all or nothing.
+pub(super) fn create(conn: &mut Connection, shards: u16, now: Timestamp) -> rusqlite::Result<()> {
+    let tx = conn.transaction()?;
+    for (_, statement) in OBJECTS {
+        tx.execute_batch(statement)?;
+    }
+    fill(&tx, shards, now)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+fn fill(tx: &Transaction<'_>, shards: u16, now: Timestamp) -> rusqlite::Result<()> {
+    let mut meta = tx.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
+    meta.execute(params!["store_id", Uuid::now_v7().to_string()])?;
+    meta.execute(params!["created_at", from_time(now).to_string()])?;
+    let mut shard =
+        tx.prepare("INSERT INTO shard (shard, epoch, nonce, node, lease_until) VALUES (?1, 0, NULL, '', 0)")?;
+    for number in 0..shards {
+        shard.execute([number])?;
+    }
+    Ok(())
+}
+
+/// A value of the `meta` table.
+pub(super) fn meta(conn: &Connection, name: &str) -> rusqlite::Result<String> {
+    conn.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+}
+
+/// How many shards the store has.
+pub(super) fn shards(conn: &Connection) -> rusqlite::Result<u16> {
+    conn.query_row("SELECT count(*) FROM shard", [], |row| row.get(0))
+}
