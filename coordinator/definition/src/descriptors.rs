@@ -1,0 +1,202 @@
+//! From a participant's file descriptor set to the methods that a definition calls.
+//!
+//! The set may come from server reflection or from an upload; it is pinned with the definition version, so it is first cut
+//! down to the files that the called methods need, without comments, in an order of its own: the same methods give the same
+//! bytes. It fetches nothing. Invariant: a [`Method`] is unary and its messages can be transcoded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
+
+use crate::document::Call;
+use crate::finding::did_you_mean;
+
+/// Descriptors that a definition can't use.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptorsError {
+    /// Not a file descriptor set.
+    #[error(
+        "they are no google.protobuf.FileDescriptorSet — make them with `protoc --include_imports --descriptor_set_out=…`"
+    )]
+    Undecodable(#[source] prost::DecodeError),
+    /// A file is missing that another one imports.
+    #[error(
+        "`{importer}` imports `{missing}`, which is not among them — include all imports (`protoc --include_imports`)"
+    )]
+    MissingImport {
+        /// The file that needs it.
+        importer: String,
+        /// The file that isn't there.
+        missing: String,
+    },
+    /// A file in Protobuf editions.
+    #[error(
+        "`{file}` uses Protobuf editions, which can't be read yet — describe the service in a proto3 file (the bytes on the \
+         wire are the same) and upload its descriptor set"
+    )]
+    Editions {
+        /// The file.
+        file: String,
+    },
+    /// The files contradict themselves or each other.
+    #[error("they can't be linked: {0} — generate them again from the participant's .proto files")]
+    Unlinkable(#[source] prost_reflect::DescriptorError),
+    /// A service that isn't in them.
+    #[error("there is no service `{service}` — {mend}")]
+    UnknownService {
+        /// The service.
+        service: String,
+        /// What to do.
+        mend: String,
+    },
+    /// A method that the service doesn't have.
+    #[error("`{service}` has no method `{method}` — {mend}")]
+    UnknownMethod {
+        /// The service.
+        service: String,
+        /// The method.
+        method: String,
+        /// What to do.
+        mend: String,
+    },
+    /// A streaming method.
+    #[error("`{call}` is a streaming method — call a unary one: one request, one reply")]
+    Streaming {
+        /// The method.
+        call: Call,
+    },
+}
+
+/// A method that a step calls.
+#[derive(Debug, Clone)]
+pub struct Method {
+    path: String,
+    pub(crate) input: MessageDescriptor,
+    pub(crate) output: MessageDescriptor,
+    /// Whether maps can occur in the message; they have no order of their own.
+    pub(crate) input_has_maps: bool,
+    pub(crate) output_has_maps: bool,
+}
+
+impl Method {
+    /// The path of the HTTP/2 request, `/inventory.v1.Inventory/Reserve`; ASCII.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The methods of one participant.
+#[derive(Debug)]
+pub(crate) struct Methods {
+    pool: DescriptorPool,
+}
+
+impl Methods {
+    /// Links what [`prune`] has left.
+    pub(crate) fn link(pruned: &[u8]) -> Result<Self, DescriptorsError> {
+        DescriptorPool::decode(pruned).map(|pool| Self { pool }).map_err(DescriptorsError::Unlinkable)
+    }
+
+    /// The method of this name.
+    pub(crate) fn find(&self, call: &Call) -> Result<Method, DescriptorsError> {
+        let service = self.pool.get_service_by_name(&call.service).ok_or_else(|| {
+            let all: Vec<String> = self.pool.services().map(|service| service.full_name().to_owned()).collect();
+            unknown_service(call, all.iter().map(String::as_str))
+        })?;
+        let method = service.methods().find(|method| method.name() == call.method).ok_or_else(|| {
+            let all: Vec<String> = service.methods().map(|method| method.name().to_owned()).collect();
+            unknown_method(call, all.iter().map(String::as_str))
+        })?;
+        if method.is_client_streaming() || method.is_server_streaming() {
+            return Err(DescriptorsError::Streaming { call: call.clone() });
+        }
+        let (input, output) = (method.input(), method.output());
+        let has_maps = |message: &MessageDescriptor| has_maps(message, &mut BTreeSet::new());
+        let (input_has_maps, output_has_maps) = (has_maps(&input), has_maps(&output));
+        Ok(Method { path: format!("/{call}"), input, output, input_has_maps, output_has_maps })
+    }
+}
+
+/// Cuts a file descriptor set down to what these calls need. The result is the same for the same calls and files, in
+/// whatever order they came.
+pub fn prune(set: &[u8], calls: &[Call]) -> Result<Bytes, DescriptorsError> {
+    let set = FileDescriptorSet::decode(set).map_err(DescriptorsError::Undecodable)?;
+    let files: BTreeMap<String, FileDescriptorProto> =
+        set.file.into_iter().map(|file| (file.name().to_owned(), file)).collect();
+    let mut kept = Kept { files: &files, seen: BTreeSet::new(), ordered: Vec::new() };
+    let mut roots: Vec<&str> = calls.iter().map(|call| file_of(&files, call)).collect::<Result<_, _>>()?;
+    roots.sort_unstable();
+    for root in roots {
+        kept.add(root, root)?;
+    }
+    Ok(FileDescriptorSet { file: kept.ordered }.encode_to_vec().into())
+}
+
+/// The file that defines the called service; the method must be in it.
+fn file_of<'f>(files: &'f BTreeMap<String, FileDescriptorProto>, call: &Call) -> Result<&'f str, DescriptorsError> {
+    let mut services = Vec::new();
+    for (name, file) in files {
+        for service in &file.service {
+            let full_name = match file.package() {
+                "" => service.name().to_owned(),
+                package => format!("{package}.{}", service.name()),
+            };
+            if full_name == call.service {
+                let found = service.method.iter().any(|method| method.name() == call.method);
+                let known = service.method.iter().map(|method| method.name());
+                return if found { Ok(name) } else { Err(unknown_method(call, known)) };
+            }
+            services.push(full_name);
+        }
+    }
+    Err(unknown_service(call, services.iter().map(String::as_str)))
+}
+
+/// Files in the order of their imports, each once.
+struct Kept<'f> {
+    files: &'f BTreeMap<String, FileDescriptorProto>,
+    seen: BTreeSet<String>,
+    ordered: Vec<FileDescriptorProto>,
+}
+
+impl Kept<'_> {
+    fn add(&mut self, name: &str, importer: &str) -> Result<(), DescriptorsError> {
+        if !self.seen.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let Some(file) = self.files.get(name) else {
+            return Err(DescriptorsError::MissingImport { importer: importer.to_owned(), missing: name.to_owned() });
+        };
+        if file.syntax() == "editions" {
+            return Err(DescriptorsError::Editions { file: name.to_owned() });
+        }
+        for import in &file.dependency {
+            self.add(import, name)?;
+        }
+        self.ordered.push(FileDescriptorProto { source_code_info: None, ..file.clone() });
+        Ok(())
+    }
+}
+
+fn unknown_service<'k>(call: &Call, known: impl Iterator<Item = &'k str> + Clone) -> DescriptorsError {
+    DescriptorsError::UnknownService { service: call.service.clone(), mend: did_you_mean(&call.service, known) }
+}
+
+fn unknown_method<'k>(call: &Call, known: impl Iterator<Item = &'k str> + Clone) -> DescriptorsError {
+    let mend = did_you_mean(&call.method, known);
+    DescriptorsError::UnknownMethod { service: call.service.clone(), method: call.method.clone(), mend }
+}
+
+fn has_maps(message: &MessageDescriptor, seen: &mut BTreeSet<String>) -> bool {
+    if !seen.insert(message.full_name().to_owned()) {
+        return false;
+    }
+    // An Any may hold anything.
+    message.full_name() == "google.protobuf.Any"
+        || message
+            .fields()
+            .any(|field| field.is_map() || matches!(field.kind(), Kind::Message(inner) if has_maps(&inner, seen)))
+}

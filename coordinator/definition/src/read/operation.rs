@@ -1,0 +1,164 @@
+//! One call: method, request, limits, and how its answers read.
+//!
+//! Invariant: what leaves here has limits that the engine accepts, and a query reads only what a query can answer (the
+//! effect stands, or not yet), so that it can never turn an unknown outcome into a refusal (design §4).
+
+use std::collections::BTreeMap;
+
+use amends_engine::definition::Policy;
+use amends_engine::ids::Operation;
+
+use super::Reader;
+use super::step::STEP_ROOTS;
+use crate::codes;
+use crate::document::{Call, Located, MappedOutcome, OperationText};
+use crate::expression::path::Root;
+use crate::finding::did_you_mean;
+use crate::rules;
+use crate::template::Template;
+use crate::tree::{Node, NodeValue};
+
+const KNOWN: &[&str] = &["call", "request", "timeout", "retry", "codes", "rejected_when", "pending_when"];
+const KNOWN_QUERY: &[&str] = &["call", "request", "timeout", "retry", "when"];
+const REPLY: &[Root] = &[Root::Reply];
+const OUTCOMES: [(&str, MappedOutcome); 4] = [
+    ("succeeded", MappedOutcome::Succeeded),
+    ("rejected", MappedOutcome::Rejected),
+    ("pending", MappedOutcome::Pending),
+    ("unknown", MappedOutcome::Unknown),
+];
+
+impl Reader {
+    pub(super) fn operation(&mut self, node: &Node, word: &'static str, operation: Operation) -> Option<OperationText> {
+        let (what, known) = match operation {
+            Operation::Query => ("a query", KNOWN_QUERY),
+            Operation::Action => ("an action", KNOWN),
+            Operation::Compensate => ("a compensation", KNOWN),
+            Operation::Confirm => ("a confirm", KNOWN),
+        };
+        let fields = self.fields(node, what, known)?;
+        let call = self.required(&fields, "call", "call: inventory.v1.Inventory/Reserve");
+        let call = call.and_then(|node| self.call(node));
+        let request = self.optional(&fields, "request", |reader, node| reader.request(node));
+        let mut policy = match operation {
+            Operation::Action | Operation::Query => Policy::action(),
+            Operation::Compensate | Operation::Confirm => Policy::finishing(),
+        };
+        let timeout = self.optional(&fields, "timeout", Self::duration);
+        let retry = self.optional(&fields, "retry", |reader, node| reader.retry(node, &mut policy));
+        let codes = self.optional(&fields, "codes", Self::codes);
+        let rejected_when = self.optional(&fields, "rejected_when", |reader, node| reader.condition(node, REPLY));
+        let pending_when = self.optional(&fields, "pending_when", |reader, node| reader.condition(node, REPLY));
+        let when = self.optional(&fields, "when", |reader, node| reader.condition(node, REPLY));
+        retry?;
+        let timeout = timeout?;
+        if let Some(timeout) = &timeout {
+            policy.attempt_timeout = timeout.value;
+        }
+        Some(OperationText {
+            word,
+            call: call?,
+            request: request?.unwrap_or_else(|| Template::empty(fields.place)),
+            policy,
+            timeout_place: timeout.map(|timeout| timeout.place),
+            codes: codes?.unwrap_or_default(),
+            rejected_when: rejected_when?,
+            pending_when: pending_when?,
+            when: when?,
+        })
+    }
+
+    fn call(&mut self, node: &Node) -> Option<Located<Call>> {
+        let text = self.text(node, "`call`")?;
+        let word = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        };
+        match text.strip_prefix('/').unwrap_or(text).split_once('/') {
+            Some((service, method)) if word(service) && word(method) && !method.contains('.') => {
+                let value = Call { service: service.to_owned(), method: method.to_owned() };
+                Some(Located { value, place: node.place })
+            }
+            _ => {
+                let mend = "write package, service and method: `inventory.v1.Inventory/Reserve`";
+                self.findings.error(rules::WRONG_SHAPE, node.place, format!("{text:?} names no method"), mend);
+                None
+            }
+        }
+    }
+
+    fn request(&mut self, node: &Node) -> Option<Template> {
+        match &node.value {
+            NodeValue::Map(_) | NodeValue::Text(_) => Template::read(node, STEP_ROOTS, &mut self.findings),
+            _ => self.wrong_kind(
+                node,
+                "`request`",
+                "a map",
+                "write its fields: `request: { order_id: \"${input.order_id}\" }`",
+            ),
+        }
+    }
+
+    fn retry(&mut self, node: &Node, policy: &mut Policy) -> Option<()> {
+        let fields = self.fields(node, "`retry`", &["max_attempts", "initial", "max", "multiplier"])?;
+        let attempts =
+            self.optional(&fields, "max_attempts", |reader, node| reader.count(node, "`max_attempts`", 1, 1000));
+        let initial = self.optional(&fields, "initial", Self::duration);
+        let max = self.optional(&fields, "max", Self::duration);
+        let multiplier = self.optional(&fields, "multiplier", Self::multiplier);
+        let (initial, max) = (initial?, max?);
+        policy.max_attempts = attempts?.unwrap_or(policy.max_attempts);
+        policy.multiplier = multiplier?.unwrap_or(policy.multiplier);
+        policy.initial_delay = initial.as_ref().map_or(policy.initial_delay, |delay| delay.value);
+        policy.max_delay = max.as_ref().map_or(policy.max_delay, |delay| delay.value);
+        if policy.initial_delay > policy.max_delay {
+            let at = initial.or(max).map_or(fields.place, |delay| delay.place);
+            let message = format!(
+                "the first delay ({:?}) is longer than the longest ({:?})",
+                policy.initial_delay, policy.max_delay
+            );
+            self.findings.error(rules::OUT_OF_RANGE, at, message, "make `max` at least as long as `initial`");
+            return None;
+        }
+        Some(())
+    }
+
+    fn multiplier(&mut self, node: &Node) -> Option<f64> {
+        let value = match &node.value {
+            NodeValue::Number(number) => number.as_f64(),
+            _ => None,
+        };
+        let value = value.filter(|value| (1.0..=100.0).contains(value));
+        if value.is_none() {
+            let message = "`multiplier` must be a number from 1 to 100";
+            self.findings.error(rules::OUT_OF_RANGE, node.place, message, "2 doubles the delay each time");
+        }
+        value
+    }
+
+    fn codes(&mut self, node: &Node) -> Option<BTreeMap<&'static str, Located<MappedOutcome>>> {
+        let NodeValue::Map(entries) = &node.value else {
+            return self.wrong_kind(node, "`codes`", "a map", "codes: { ABORTED: rejected }");
+        };
+        let mut codes = BTreeMap::new();
+        for (key, value) in entries {
+            let Some(code) = codes::MAPPABLE.into_iter().find(|code| *code == key.text) else {
+                let message = format!("`{}` is no status code that can be mapped", key.text);
+                let mend = did_you_mean(&key.text, codes::MAPPABLE);
+                self.findings.error(rules::BAD_CODE, key.place, message, mend);
+                continue;
+            };
+            let text = self.text(value, "what a code means")?;
+            let words = OUTCOMES.map(|(word, _)| word);
+            match OUTCOMES.into_iter().find(|(word, _)| *word == text) {
+                Some((_, outcome)) => {
+                    codes.insert(code, Located { value: outcome, place: value.place });
+                }
+                None => {
+                    let message = format!("{text:?} is nothing that a code can mean");
+                    self.findings.error(rules::BAD_CODE, value.place, message, did_you_mean(text, words));
+                }
+            }
+        }
+        Some(codes)
+    }
+}
