@@ -1,0 +1,45 @@
+//! Group commit: while one batch is being made durable, the next collects.
+//!
+//! One loop for all shards of a node, because one fsync can serve them all. It decides nothing and keeps nothing. Invariant:
+//! every commit is answered exactly once, to the shard that sent it, or the shard is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use amends_engine::ids::SagaKey;
+use amends_store::{Commit, CommitError, Committed, Lease, Store};
+use tokio::sync::mpsc;
+
+use crate::shard::ShardEvent;
+
+/// A commit on its way, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) commit: Commit,
+    pub(crate) answer_to: mpsc::UnboundedSender<ShardEvent>,
+}
+
+type Answers = Vec<(SagaKey, Result<Committed, CommitError>)>;
+
+/// Runs until every sender is gone.
+pub(crate) async fn run(store: Arc<dyn Store>, mut queue: mpsc::UnboundedReceiver<Pending>, group_max: usize) {
+    let mut group = Vec::with_capacity(group_max);
+    while queue.recv_many(&mut group, group_max).await > 0 {
+        let mut commits = Vec::with_capacity(group.len());
+        let mut owners = Vec::with_capacity(group.len());
+        for Pending { commit, answer_to } in group.drain(..) {
+            owners.push((commit.lease, commit.key.clone(), answer_to));
+            commits.push(commit);
+        }
+        let results = store.commit(commits).await;
+        let mut answers: BTreeMap<Lease, (mpsc::UnboundedSender<ShardEvent>, Answers)> = BTreeMap::new();
+        for ((lease, key, answer_to), result) in owners.into_iter().zip(results) {
+            let entry = answers.entry(lease).or_insert_with(|| (answer_to, Vec::new()));
+            entry.1.push((key, result));
+        }
+        for (answer_to, results) in answers.into_values() {
+            // A shard that is gone has dropped its memory; the store is the truth for whoever comes next.
+            let _ = answer_to.send(ShardEvent::Committed(results));
+        }
+    }
+}

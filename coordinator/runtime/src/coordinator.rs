@@ -1,0 +1,381 @@
+//! The handle through which everything outside asks the runtime for something. Cheap to clone.
+//!
+//! It resolves names, checks what comes in and sends it to the shard's owner; it never changes a saga itself. Invariants: a
+//! request is acknowledged only after its commit; reads come from the store, so that they never show what isn't durable.
+//! Requests run to their end even if the caller goes away, because the owner carries them out, not the caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_definition::Compiled;
+use amends_engine::event::{Event, Finding, Verdict};
+use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaKey, StepIndex, StepName, Version};
+use amends_engine::outcome::Why;
+use amends_engine::payload::Payload;
+use amends_engine::saga::{By, OperationStatus, SagaHead};
+use amends_engine::standing::{self, StatusWord};
+use amends_store::{Cursor, Filter, Page, Store, record, shard_of};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::RuntimeConfig;
+use crate::definitions::Definitions;
+use crate::error::RequestError;
+use crate::participant::Directory;
+use crate::seam::Seams;
+use crate::shard::{Request, StartRequest};
+use crate::snapshot::Snapshot;
+
+/// How a shard that has too much to do asks for patience.
+const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
+
+/// What a caller gives to start a saga.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Namespace and id.
+    pub key: SagaKey,
+    /// Which definition.
+    pub definition: DefinitionName,
+    /// Which version; the newest when absent.
+    pub version: Option<Version>,
+    /// JSON bytes.
+    pub input: Payload,
+    /// The caller's labels; the definition's own win.
+    pub labels: Vec<(String, String)>,
+    /// Who starts it.
+    pub principal: String,
+    /// The W3C trace context to continue; empty when there is none.
+    pub traceparent: String,
+}
+
+/// What an operator or participant asks of one operation, by name.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// Turn back.
+    Cancel,
+    /// Fresh attempts, of one step or of all that is stuck or waiting.
+    Retry {
+        /// Only this step.
+        step: Option<StepName>,
+    },
+    /// Do without an operation; whichever is stuck when none is named.
+    Skip {
+        /// The step.
+        step: StepName,
+        /// The operation.
+        operation: Option<Operation>,
+    },
+    /// State a fact; about whichever operation is stuck when none is named.
+    Resolve {
+        /// The step.
+        step: StepName,
+        /// The operation.
+        operation: Option<Operation>,
+        /// The fact.
+        finding: Finding,
+    },
+    /// Stop here.
+    ForceStop,
+    /// Start nothing more.
+    Pause,
+    /// Go on.
+    Resume,
+    /// What became of a pending operation.
+    CompleteSucceeded {
+        /// The step.
+        step: StepName,
+        /// The operation.
+        operation: Operation,
+        /// Its output.
+        output: Payload,
+    },
+    /// What became of a pending operation.
+    CompleteRejected {
+        /// The step.
+        step: StepName,
+        /// The operation.
+        operation: Operation,
+        /// Why.
+        why: Why,
+    },
+}
+
+/// The answer to a request that changed something, or found that it was so already.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The saga after it.
+    pub snapshot: Arc<Snapshot>,
+    /// False when nothing had to change: a repeat.
+    pub changed: bool,
+}
+
+/// A commit that somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The revision that it made.
+    pub revision: u64,
+    /// How the saga stands.
+    pub status: StatusWord,
+}
+
+fn rests(status: StatusWord) -> bool {
+    match status {
+        StatusWord::Stuck | StatusWord::Completed | StatusWord::Compensated | StatusWord::ForceStopped => true,
+        StatusWord::Running | StatusWord::Confirming | StatusWord::Compensating | StatusWord::Paused => false,
+    }
+}
+
+/// The runtime's front.
+#[derive(Debug, Clone)]
+pub struct Coordinator {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: RuntimeConfig,
+    store: Arc<dyn Store>,
+    definitions: Definitions,
+    directory: Arc<Directory>,
+    seams: Seams,
+    shards: Vec<mpsc::Sender<Request>>,
+}
+
+impl Coordinator {
+    pub(crate) fn new(
+        config: RuntimeConfig,
+        store: Arc<dyn Store>,
+        definitions: Definitions,
+        directory: Arc<Directory>,
+        seams: Seams,
+        shards: Vec<mpsc::Sender<Request>>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { config, store, definitions, directory, seams, shards }) }
+    }
+
+    /// The store behind it, for reads and registrations.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The compiled definitions.
+    pub fn definitions(&self) -> &Definitions {
+        &self.inner.definitions
+    }
+
+    /// Where participants are found; to be told of every registration.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.inner.directory
+    }
+
+    /// Clock and randomness.
+    pub fn seams(&self) -> &Seams {
+        &self.inner.seams
+    }
+
+    /// Starts a saga, durably. The same key, definition name and input give the saga that is there already, unchanged.
+    pub async fn start(&self, start: Start) -> Result<Answered, RequestError> {
+        let limit = self.inner.config.input_bytes_max;
+        if start.input.bytes.len() > limit {
+            let size = start.input.bytes.len();
+            return Err(RequestError::BadInput(format!("the input has {size} bytes; at most {limit} are allowed")));
+        }
+        let compiled =
+            self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
+        let value = compiled
+            .check_input(&start.input.bytes)
+            .map_err(|error| RequestError::BadInput(crate::error::with_sources(&error)))?;
+        let labels = merge_labels(&start.labels, &compiled, &value)?;
+        let head = SagaHead {
+            key: start.key.clone(),
+            definition: start.definition,
+            version: compiled.engine().version(),
+            input: start.input.digest(),
+            labels,
+            principal: start.principal,
+            traceparent: start.traceparent,
+        };
+        let (reply, answer) = oneshot::channel();
+        let request = StartRequest { head, compiled, input: start.input, reply };
+        self.send(&start.key, Request::Start(Box::new(request)))?;
+        wait_for(answer).await
+    }
+
+    /// One saga as it was last committed.
+    pub async fn get(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
+        let stored = self.inner.store.get(key).await?.ok_or_else(|| RequestError::NoSuchSaga(key.clone()))?;
+        let state = record::decode_state(&stored.state)
+            .map_err(|error| RequestError::Unreadable(format!("the record of saga {key} can't be read: {error}")))?;
+        let compiled =
+            self.inner.definitions.get(&key.namespace, &state.head.definition, Some(state.head.version)).await?;
+        let saga = amends_engine::saga::Saga::resume(state, compiled.engine().clone())
+            .map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        Ok(Arc::new(Snapshot { saga, payloads: stored.payloads.into_iter().collect() }))
+    }
+
+    /// Sagas that match, newest start first, without payloads. A record that can't be read is left out and logged.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Arc<Snapshot>>, RequestError> {
+        let page = self.inner.store.list(filter, after, limit).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for listed in page.items {
+            match self.listed(&listed).await {
+                Ok(snapshot) => items.push(snapshot),
+                Err(error) => tracing::error!(saga = %listed.key, %error, "a saga can't be shown in a list"),
+            }
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn listed(&self, listed: &amends_store::ListedSaga) -> Result<Arc<Snapshot>, RequestError> {
+        let state =
+            record::decode_state(&listed.state).map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        let (name, version) = (state.head.definition.clone(), state.head.version);
+        let compiled = self.inner.definitions.get(&listed.key.namespace, &name, Some(version)).await?;
+        let saga = amends_engine::saga::Saga::resume(state, compiled.engine().clone())
+            .map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        Ok(Arc::new(Snapshot { saga, payloads: std::collections::BTreeMap::new() }))
+    }
+
+    /// Asks something of a saga. Answered after its commit.
+    pub async fn ask(
+        &self,
+        key: &SagaKey,
+        ask: Ask,
+        by: By,
+        expected_revision: Option<u64>,
+    ) -> Result<Answered, RequestError> {
+        let snapshot = self.get(key).await?;
+        let event = self.event_of(&snapshot, ask, by)?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Ask { key: key.clone(), event, expected_revision, reply };
+        self.send(key, request)?;
+        wait_for(answer).await
+    }
+
+    /// Notice of every commit of a saga from now on; `None` until the first. Subscribe first and read second, so that no
+    /// change between the two is missed.
+    pub async fn watch(&self, key: &SagaKey) -> Result<watch::Receiver<Option<Progress>>, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(key, Request::Watch { key: key.clone(), reply })?;
+        answer.await.map_err(|_| gone())
+    }
+
+    /// Waits until a saga has ended or is stuck, at most `patience`; gives it as it stands then.
+    pub async fn wait(&self, key: &SagaKey, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
+        let mut progress = self.watch(key).await?;
+        let snapshot = self.get(key).await?;
+        if rests(standing::status(&snapshot.saga)) {
+            return Ok(snapshot);
+        }
+        let resting = progress.wait_for(|seen| seen.is_some_and(|seen| rests(seen.status)));
+        // Whether it came to rest, time ran out or the owner went away: what is committed is the answer.
+        let _ = tokio::time::timeout(patience, resting).await;
+        self.get(key).await
+    }
+
+    fn send(&self, key: &SagaKey, request: Request) -> Result<(), RequestError> {
+        let shards = u16::try_from(self.inner.shards.len()).unwrap_or(u16::MAX);
+        let shard = shard_of(key, shards);
+        let queue = self.inner.shards.get(usize::from(shard.0)).ok_or_else(gone)?;
+        queue.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RequestError::Overloaded { retry_after: OVERLOAD_RETRY },
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })
+    }
+
+    fn event_of(&self, snapshot: &Snapshot, ask: Ask, by: By) -> Result<Event, RequestError> {
+        let find = |step: &StepName| find_step(snapshot, step);
+        Ok(match ask {
+            Ask::Cancel => Event::Cancel(by),
+            Ask::Retry { step: None } => Event::Retry { step: None, by },
+            Ask::Retry { step: Some(step) } => Event::Retry { step: Some(find(&step)?), by },
+            Ask::Skip { step, operation } => {
+                let step = find(&step)?;
+                Event::Skip { step, operation: operation.unwrap_or_else(|| stuck_operation(snapshot, step)), by }
+            }
+            Ask::Resolve { step, operation, finding } => {
+                let step = find(&step)?;
+                let operation = operation.unwrap_or_else(|| stuck_operation(snapshot, step));
+                Event::Resolve { step, operation, finding, by }
+            }
+            Ask::ForceStop => Event::ForceStop(by),
+            Ask::Pause => Event::Pause(by),
+            Ask::Resume => Event::Resume(by),
+            Ask::CompleteSucceeded { step, operation, output } => {
+                self.called_back(snapshot, find(&step)?, operation, Verdict::Succeeded(output), by)
+            }
+            Ask::CompleteRejected { step, operation, why } => {
+                let index = find(&step)?;
+                let last_word = self.refusals_final(snapshot, index);
+                self.called_back(snapshot, index, operation, Verdict::Rejected { why, last_word }, by)
+            }
+        })
+    }
+
+    fn refusals_final(&self, snapshot: &Snapshot, step: StepIndex) -> bool {
+        let namespace = &snapshot.saga.state.head.key.namespace;
+        let participant = &snapshot.saga.definition.step(step).participant;
+        self.inner.directory.get(namespace, participant).is_some_and(|registration| registration.refusals_final)
+    }
+
+    fn called_back(
+        &self,
+        snapshot: &Snapshot,
+        step: StepIndex,
+        operation: Operation,
+        verdict: Verdict,
+        by: By,
+    ) -> Event {
+        let failures = snapshot.saga.operation(step, operation).failures;
+        let policy = snapshot.saga.definition.policy(step, operation);
+        let retry_after = policy.map_or(OVERLOAD_RETRY, |policy| {
+            crate::retry::delay(policy, failures.saturating_add(1), None, self.inner.seams.unit())
+        });
+        Event::CalledBack { step, operation, verdict, retry_after, by }
+    }
+}
+
+fn find_step(snapshot: &Snapshot, step: &StepName) -> Result<StepIndex, RequestError> {
+    snapshot.saga.definition.find(step).ok_or_else(|| RequestError::NoSuchStep(step.to_string()))
+}
+
+/// The operation of a step that a person most likely means: the one that is stuck, else the one that waits.
+fn stuck_operation(snapshot: &Snapshot, step: StepIndex) -> Operation {
+    let operations = [Operation::Compensate, Operation::Confirm, Operation::Action];
+    let state = |operation: &Operation| snapshot.saga.operation(step, *operation).status;
+    let stuck = operations.iter().find(|operation| matches!(state(operation), OperationStatus::Stuck { .. }));
+    let waiting = || {
+        operations.iter().find(|operation| {
+            matches!(state(operation), OperationStatus::Retry { .. } | OperationStatus::Pending { .. })
+        })
+    };
+    stuck.or_else(waiting).copied().unwrap_or(Operation::Action)
+}
+
+fn merge_labels(
+    given: &[(String, String)],
+    compiled: &Compiled,
+    input: &serde_json::Value,
+) -> Result<Vec<(String, String)>, RequestError> {
+    let own = compiled.labels(input).map_err(|error| RequestError::BadInput(crate::error::with_sources(&error)))?;
+    let mut labels: std::collections::BTreeMap<String, String> = given.iter().cloned().collect();
+    labels.extend(own);
+    Ok(labels.into_iter().collect())
+}
+
+async fn wait_for(answer: oneshot::Receiver<Result<Answered, RequestError>>) -> Result<Answered, RequestError> {
+    answer.await.map_err(|_| gone())?
+}
+
+fn gone() -> RequestError {
+    RequestError::Unavailable("this node is stopping, or has just lost the saga's shard".to_owned())
+}
+
+/// The namespace that a request means.
+pub fn namespace_or_default(text: &str) -> Result<Namespace, amends_engine::ids::InvalidName> {
+    if text.is_empty() { Ok(Namespace::default_namespace()) } else { Namespace::parse(text) }
+}

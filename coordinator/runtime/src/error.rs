@@ -1,0 +1,88 @@
+//! Why a request to the coordinator failed, and whether trying again helps.
+//!
+//! One enum for all requests, because callers treat them alike; the server maps it to status codes in one table. Invariant:
+//! an error says that nothing was acknowledged; only [`RequestError::Unavailable`] leaves open whether it happened, and
+//! repeating the same request is then safe.
+
+use std::time::Duration;
+
+use amends_engine::IllegalEvent;
+use amends_engine::ids::{DefinitionName, SagaKey, Version};
+use amends_store::StoreError;
+
+/// A request that wasn't carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// There is no such saga.
+    #[error("there is no saga {0}")]
+    NoSuchSaga(SagaKey),
+    /// There is no such definition, or not this version of it.
+    #[error("there is no definition {name}{}: register it first", version.map(|it| format!(" version {it}")).unwrap_or_default())]
+    NoSuchDefinition {
+        /// Its name.
+        name: DefinitionName,
+        /// The version that was asked for, if one was.
+        version: Option<Version>,
+    },
+    /// The id is taken by a saga with another definition or input.
+    #[error("saga {key} exists already, with another {difference}")]
+    AlreadyExists {
+        /// Which.
+        key: SagaKey,
+        /// "definition" or "input".
+        difference: &'static str,
+    },
+    /// The id belonged to a saga that has finished and was removed.
+    #[error("the id {0} belonged to a saga that has finished and was removed; ids are not used twice")]
+    Reserved(SagaKey),
+    /// The input is not JSON, not what the definition's schema asks for, or too large.
+    #[error("{0}")]
+    BadInput(String),
+    /// The step isn't part of the saga's definition.
+    #[error("the definition has no step {0:?}")]
+    NoSuchStep(String),
+    /// The request makes no sense in the saga's state.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// The saga isn't at the expected revision.
+    #[error("the saga is at revision {found}, not at {expected}: look at it again")]
+    RevisionMoved {
+        /// What was expected.
+        expected: u64,
+        /// What was found.
+        found: u64,
+    },
+    /// The definition can't be compiled any more, or the saga's record can't be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Too much is waiting; nothing was accepted.
+    #[error("the coordinator is at its limit; try again in {} ms", retry_after.as_millis())]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The disk is full; nothing was accepted.
+    #[error("the store is full; nothing was accepted")]
+    StoreFull,
+    /// This node is stopping or has lost the shard, or the store didn't answer. Repeat the same request.
+    #[error("not available now: {0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for RequestError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(with_sources(&error))
+    }
+}
+
+/// An error with its chain of causes, in one line.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

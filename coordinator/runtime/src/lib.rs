@@ -1,0 +1,29 @@
+//! Makes it happen, once: shard ownership, group commit, timers, participant calls, recovery.
+//!
+//! It decides nothing about a saga: that is `amends-engine`. One turn is: event → apply → prepare → commit → only then calls,
+//! replies and notices. Only `seam.rs` touches clock, randomness and spawning, so that the simulation runs this very code under
+//! virtual time and a seed. Invariants: nothing is called before its intent is durable; a node that lost a shard forgets all it
+//! believed about it; one bad saga stops nobody else.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod committer;
+pub mod config;
+pub mod coordinator;
+pub mod definitions;
+pub mod error;
+pub mod node;
+pub mod participant;
+mod planted;
+pub mod retry;
+pub mod seam;
+mod shard;
+pub mod snapshot;
+pub mod stats;
+mod sweeper;
+
+pub use config::RuntimeConfig;
+pub use coordinator::{Answered, Ask, Coordinator, Progress, Start};
+pub use error::RequestError;
+pub use node::{Node, NodeParts};
+pub use snapshot::Snapshot;

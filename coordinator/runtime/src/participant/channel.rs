@@ -1,0 +1,215 @@
+//! One connection to one address: made when it is needed, shared by all calls, made anew when it is lost.
+//!
+//! Connecting is a step of its own, so that "never left" can be told from "may have happened": what fails before a
+//! [`Connection`] exists was certainly never sent. It never sends anything twice and never retries. An address that can't be
+//! reached is left alone for a short, growing time, so that thousands of sagas don't all knock at once. Invariant: at most
+//! one attempt to connect to an address is under way. Who calls it is in `grpc.rs`.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use amends_engine::time::Timestamp;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+use super::endpoint::Endpoint;
+use crate::error::with_sources;
+use crate::seam::{self, Seams};
+
+/// Longest time to wait for a connection, where the call allows that much.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long an address is left alone after the first failure; doubled by every further one.
+const EJECTION_FIRST: Duration = Duration::from_millis(100);
+/// Longest time that an address is left alone.
+const EJECTION_MAX: Duration = Duration::from_secs(5);
+/// Calls without any answer, in a row, after which a connection is replaced: the other machine may be gone without a word,
+/// and the kernel takes a quarter of an hour to notice.
+const SILENT_CALLS_MAX: u32 = 3;
+
+/// Where requests are handed over to a connection.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// Nobody listens there, or the name doesn't resolve.
+    #[error("can't connect")]
+    Refused(#[source] io::Error),
+    /// No answer to the attempt to connect.
+    #[error("can't connect within {} ms", CONNECT_TIME_MAX.as_millis())]
+    NoAnswer,
+    /// Connected, but HTTP/2 can't begin.
+    #[error("connected, but HTTP/2 can't begin")]
+    Handshake(#[source] hyper::Error),
+}
+
+/// Connects, within [`CONNECT_TIME_MAX`]. Nothing is sent but the connection's own preface.
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<Sender, ConnectError> {
+    let connecting = async {
+        let stream = TcpStream::connect(endpoint.socket()).await.map_err(ConnectError::Refused)?;
+        stream.set_nodelay(true).map_err(ConnectError::Refused)?;
+        let io = TokioIo::new(stream);
+        http2::handshake(TokioExecutor::new(), io).await.map_err(ConnectError::Handshake)
+    };
+    let connected = tokio::time::timeout(CONNECT_TIME_MAX, connecting).await;
+    let (sender, driver) = connected.map_err(|_| ConnectError::NoAnswer)??;
+    let address = endpoint.clone();
+    seam::spawn(async move {
+        // Calls that it breaks are told so themselves; this is for whoever looks into why.
+        if let Err(error) = driver.await {
+            tracing::debug!(endpoint = %address, error = with_sources(&error), "connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+/// A connection that a call may use. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    /// For the request.
+    pub(super) sender: Sender,
+    silent_calls: Arc<AtomicU32>,
+}
+
+impl Connection {
+    /// Tells that something came back from the other side.
+    pub(super) fn heard(&self) {
+        self.silent_calls.store(0, Ordering::Relaxed);
+    }
+
+    /// Tells that a call's time ran out.
+    pub(super) fn silent(&self) {
+        self.silent_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.sender.is_closed() && self.silent_calls.load(Ordering::Relaxed) < SILENT_CALLS_MAX
+    }
+}
+
+/// Whether a caller waits for an attempt to connect that somebody else has under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It does.
+    Yes,
+    /// It would rather try another address.
+    No,
+}
+
+/// What asking for a connection gave.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Here it is.
+    Connection(Connection),
+    /// Somebody is connecting, and the caller didn't want to wait.
+    Busy,
+    /// There is none, and this is why.
+    None(String),
+}
+
+/// The way to one address.
+#[derive(Debug)]
+pub(super) struct Channel {
+    endpoint: Endpoint,
+    /// Held while connecting, so that everybody else waits for that one attempt.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: Option<Connection>,
+    /// Attempts to connect that failed, in a row.
+    failures: u32,
+    /// Why the last one failed.
+    why: String,
+    /// Until when the address is left alone.
+    ejected_until: Timestamp,
+}
+
+impl Channel {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, state: Mutex::default() }
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The live connection, or a new one.
+    pub(super) async fn connection(&self, seams: &Seams, wait: Wait) -> Found {
+        let mut state = match (self.state.try_lock(), wait) {
+            (Ok(state), _) => state,
+            (Err(_), Wait::Yes) => self.state.lock().await,
+            (Err(_), Wait::No) => return Found::Busy,
+        };
+        if let Some(connection) = state.live.as_ref().filter(|live| live.is_usable()) {
+            return Found::Connection(connection.clone());
+        }
+        state.live = None;
+        if state.is_ejected(seams.now()) {
+            return Found::None(state.why.clone());
+        }
+        // Noted before waiting: a call whose time runs out drops this future, and the next must not walk into the same wait.
+        state.eject(seams.now() + CONNECT_TIME_MAX, "no connection before a call's time ran out".to_owned());
+        match connect(&self.endpoint).await {
+            Ok(sender) => {
+                let connection = Connection { sender, silent_calls: Arc::default() };
+                *state = State { live: Some(connection.clone()), ..State::default() };
+                Found::Connection(connection)
+            }
+            Err(error) => {
+                state.failures -= 1;
+                state.eject(seams.now(), with_sources(&error));
+                Found::None(state.why.clone())
+            }
+        }
+    }
+}
+
+impl State {
+    /// The wall clock may be set back; an ejection that seems to last longer than any can is over.
+    fn is_ejected(&self, now: Timestamp) -> bool {
+        now < self.ejected_until && self.ejected_until <= now + CONNECT_TIME_MAX + EJECTION_MAX
+    }
+
+    fn eject(&mut self, from: Timestamp, why: String) {
+        let doublings = self.failures.min(16);
+        self.failures = self.failures.saturating_add(1);
+        self.ejected_until = from + EJECTION_MAX.min(EJECTION_FIRST * (1 << doublings));
+        self.why = why;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ejections_grow_and_are_bounded() {
+        let mut state = State::default();
+        let lengths = [100, 200, 400, 800, 1600, 3200, 5000, 5000];
+        for length in lengths {
+            state.eject(Timestamp(1_000_000), "refused".to_owned());
+            assert_eq!(state.ejected_until, Timestamp(1_000_000 + length));
+        }
+        state.failures = u32::MAX;
+        state.eject(Timestamp(1_000_000), "refused".to_owned());
+        assert_eq!(state.ejected_until, Timestamp(1_005_000));
+    }
+
+    #[test]
+    fn an_ejection_ends_in_time_and_when_the_clock_is_set_back() {
+        let mut state = State::default();
+        assert!(!state.is_ejected(Timestamp(0)));
+        state.eject(Timestamp(1_000_000), "refused".to_owned());
+        assert!(state.is_ejected(Timestamp(1_000_099)));
+        assert!(!state.is_ejected(Timestamp(1_000_100)));
+        assert!(!state.is_ejected(Timestamp(900_000)), "set back by 100 s");
+    }
+}

@@ -1,0 +1,140 @@
+//! The gRPC status codes that aren't `OK`, with the names that definitions, registrations and histories use.
+//!
+//! `OK` is left out on purpose: a status is never a success, and a mapping of `OK` can't be written down. What a code means
+//! for a saga is decided in [`super::outcome`] only. Invariant: names and numbers are gRPC's.
+
+use std::fmt;
+
+/// A status code other than `OK`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "gRPC's own names say what is known about them")]
+pub enum Code {
+    Cancelled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    Aborted,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+impl Code {
+    /// Every code, in the order of their numbers: 1 to 16.
+    pub const ALL: [Self; 16] = [
+        Self::Cancelled,
+        Self::Unknown,
+        Self::InvalidArgument,
+        Self::DeadlineExceeded,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::OutOfRange,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::Unavailable,
+        Self::DataLoss,
+        Self::Unauthenticated,
+    ];
+
+    /// Its name as gRPC writes it: `FAILED_PRECONDITION`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "CANCELLED",
+            Self::Unknown => "UNKNOWN",
+            Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::Aborted => "ABORTED",
+            Self::OutOfRange => "OUT_OF_RANGE",
+            Self::Unimplemented => "UNIMPLEMENTED",
+            Self::Internal => "INTERNAL",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::DataLoss => "DATA_LOSS",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+        }
+    }
+
+    /// The code with this name; `None` for any other text, `OK` included.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
+    /// Its number on the wire, 1 to 16.
+    pub fn number(self) -> u32 {
+        1 + self as u32
+    }
+
+    /// The code with this number; `None` for 0 (`OK`) and for numbers that gRPC doesn't know.
+    pub fn from_number(number: u32) -> Option<Self> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        Self::ALL.get(index).copied()
+    }
+
+    /// What a gRPC client makes of an HTTP status other than 200, which comes from a proxy and not from a participant.
+    pub(super) fn from_http(status: http::StatusCode) -> Self {
+        match status.as_u16() {
+            400 => Self::Internal,
+            401 => Self::Unauthenticated,
+            403 => Self::PermissionDenied,
+            404 => Self::Unimplemented,
+            429 | 502 | 503 | 504 => Self::Unavailable,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grpcs() {
+        for code in Code::ALL {
+            let theirs = tonic::Code::from_i32(i32::try_from(code.number()).unwrap());
+            assert_eq!(format!("{theirs:?}"), format!("{code:?}"));
+            assert_eq!(Code::from_number(code.number()), Some(code));
+        }
+    }
+
+    #[test]
+    fn names_are_read_back_and_ok_is_none_of_them() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.name()), Some(code));
+        }
+        assert_eq!(Code::parse("OK"), None);
+        assert_eq!(Code::parse("aborted"), None);
+        assert_eq!(Code::from_number(0), None);
+        assert_eq!(Code::from_number(17), None);
+        assert_eq!(Code::from_number(u32::MAX), None);
+    }
+
+    #[test]
+    fn no_http_status_reads_as_a_refusal() {
+        let refusals = [Code::FailedPrecondition, Code::InvalidArgument, Code::NotFound];
+        for status in (100u16..1000).filter_map(|number| http::StatusCode::from_u16(number).ok()) {
+            assert!(!refusals.contains(&Code::from_http(status)), "{status}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Calls participants over the network: picks an address, hands the request to its connection, and says what came of it.
+//!
+//! One attempt is one request at most: no library below retries, and neither does this. Invariant: once a request has been
+//! handed to a connection, [`Reply::NotSent`] needs proof, and there are two: the connection gives the request back
+//! unwritten, or the other side refuses the stream (`REFUSED_STREAM`), which HTTP/2 allows only before any processing.
+//! A `GOAWAY` is no proof here. What is on the wire is in `frame.rs`, the connections in `channel.rs`.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use amends_engine::ids::{Namespace, ParticipantName};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+
+use super::channel::{Channel, Connection, Found, Wait};
+use super::directory::Directory;
+use super::endpoint::Endpoint;
+use super::registration::Registration;
+use super::{Answer, Call, ParticipantCaller, Reply, frame};
+use crate::error::with_sources;
+use crate::seam::Seams;
+
+/// Longest reply that is read, in bytes, unless told otherwise: 1 MiB.
+pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The real caller.
+#[derive(Debug)]
+pub struct GrpcCaller {
+    directory: Arc<Directory>,
+    seams: Seams,
+    reply_bytes_max: usize,
+    pools: Mutex<BTreeMap<Namespace, BTreeMap<ParticipantName, Arc<Pool>>>>,
+}
+
+impl GrpcCaller {
+    /// Finds participants in `directory` and reads replies of at most `reply_bytes_max` bytes.
+    pub fn new(directory: Arc<Directory>, seams: Seams, reply_bytes_max: usize) -> Self {
+        Self { directory, seams, reply_bytes_max, pools: Mutex::default() }
+    }
+
+    /// The participant's channels, made anew where its registration has changed.
+    fn pool(&self, call: &Call) -> Option<Arc<Pool>> {
+        let registration = self.directory.get(&call.key.namespace, &call.participant)?;
+        // Every change under this lock is a single insert, so a panic leaves it whole.
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = pools.get(&call.key.namespace).and_then(|names| names.get(&call.participant));
+        if let Some(pool) = known.filter(|pool| Arc::ptr_eq(&pool.registration, &registration)) {
+            return Some(pool.clone());
+        }
+        let pool = Arc::new(Pool::new(registration, known.map(Arc::as_ref)));
+        pools.entry(call.key.namespace.clone()).or_default().insert(call.participant.clone(), pool.clone());
+        Some(pool)
+    }
+
+    async fn attempt(&self, call: &Call, pool: &Pool, progress: &mut Progress) -> Reply {
+        let (channel, connection) = match pool.connection(&self.seams, progress).await {
+            Ok(found) => found,
+            Err(why) => return Reply::NotSent(why),
+        };
+        let request = match frame::request(call, channel.endpoint()) {
+            Ok(request) => request,
+            Err(error) => return Reply::NotSent(with_sources(&error)),
+        };
+        progress.handed_to = Some(connection.clone());
+        let reply = exchange(connection.clone(), request, self.reply_bytes_max).await;
+        connection.heard();
+        reply
+    }
+}
+
+#[async_trait]
+impl ParticipantCaller for GrpcCaller {
+    async fn call(&self, call: Call) -> Answer {
+        let mut progress = Progress::default();
+        let Some(pool) = self.pool(&call) else {
+            let why = format!("participant {} isn't registered in namespace {}", call.participant, call.key.namespace);
+            return Answer { reply: Reply::NotSent(why), endpoint: String::new() };
+        };
+        let outcome = tokio::time::timeout(call.timeout, self.attempt(&call, &pool, &mut progress)).await;
+        let reply = outcome.unwrap_or_else(|_| match &progress.handed_to {
+            None => Reply::NotSent("no connection within the attempt's time".to_owned()),
+            Some(connection) => {
+                connection.silent();
+                Reply::NoAnswer
+            }
+        });
+        Answer { reply, endpoint: progress.endpoint }
+    }
+}
+
+/// How far an attempt has come; outlives it when its time runs out.
+#[derive(Debug, Default)]
+struct Progress {
+    endpoint: String,
+    handed_to: Option<Connection>,
+}
+
+/// Sends the request and reads the answer. From here on nothing is certain without proof.
+async fn exchange(mut connection: Connection, request: Request<Full<Bytes>>, reply_bytes_max: usize) -> Reply {
+    match connection.sender.try_send_request(request).await {
+        Ok(response) => frame::read_unary(response, reply_bytes_max).await,
+        Err(failed) if failed.message().is_some() => {
+            Reply::NotSent(format!("the connection was lost before the request was written: {}", failed.error()))
+        }
+        Err(failed) if is_refused_stream(failed.error()) => {
+            Reply::NotSent("the participant refused the stream before processing it".to_owned())
+        }
+        Err(failed) => Reply::Broken(with_sources(failed.error())),
+    }
+}
+
+/// Whether the other side says that it didn't look at the request (RFC 9113, section 8.7).
+fn is_refused_stream(error: &hyper::Error) -> bool {
+    let protocol = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    protocol.is_some_and(|error| {
+        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
+}
+
+/// The addresses of one participant, as of one registration.
+#[derive(Debug)]
+struct Pool {
+    registration: Arc<Registration>,
+    channels: Vec<Arc<Channel>>,
+    turn: AtomicUsize,
+}
+
+impl Pool {
+    /// Keeps the channels of addresses that stay.
+    fn new(registration: Arc<Registration>, before: Option<&Pool>) -> Self {
+        let kept = before.map(|pool| pool.channels.as_slice()).unwrap_or_default();
+        let channel = |endpoint: &Endpoint| {
+            let known = kept.iter().find(|channel| channel.endpoint() == endpoint);
+            known.cloned().unwrap_or_else(|| Arc::new(Channel::new(endpoint.clone())))
+        };
+        let channels = registration.endpoints.iter().map(channel).collect();
+        Self { registration, channels, turn: AtomicUsize::new(0) }
+    }
+
+    /// A connection to the address whose turn it is, or to the next that can be reached. An address that somebody is
+    /// connecting to is waited for only when no other is left.
+    async fn connection(&self, seams: &Seams, progress: &mut Progress) -> Result<(&Channel, Connection), String> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len().max(1);
+        let (late, early) = self.channels.split_at(first);
+        let mut why = String::new();
+        for wait in [Wait::No, Wait::Yes] {
+            let mut busy = false;
+            for channel in early.iter().chain(late) {
+                progress.endpoint = channel.endpoint().to_string();
+                match channel.connection(seams, wait).await {
+                    Found::Connection(connection) => return Ok((channel, connection)),
+                    Found::Busy => busy = true,
+                    Found::None(reason) => why = reason,
+                }
+            }
+            if !busy {
+                break;
+            }
+        }
+        Err(why)
+    }
+}

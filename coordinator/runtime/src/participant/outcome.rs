@@ -1,0 +1,210 @@
+//! The table: what a reply means for a saga (design §7). One pure function, and nowhere else.
+//!
+//! It never calls anybody and keeps no state; what the definition and the registration say comes in. Order of precedence: our
+//! own error reasons, then the operation's mapping, then the participant's, then the usual meaning of the code. Invariants:
+//! only a refusal that somebody agreed on reads as [`Outcome::Rejected`], whatever is not in the table is unknown (semantics
+//! A8), and a query is never rejected: it asks, and the call that it asks about may still be on its way.
+
+use std::time::Duration;
+
+use amends_definition::{Compiled, Judgement, MappedOutcome};
+use amends_engine::ids::{Operation, StepIndex};
+use amends_engine::outcome::{Doubt, Outcome, Why};
+use amends_engine::payload::{Digest, Payload};
+use bytes::Bytes;
+
+use super::code::Code;
+use super::registration::{Codes, Registration};
+use super::{ERROR_DOMAIN, Reply, Status};
+use crate::error::with_sources;
+use crate::planted;
+
+/// How a definition reads the answers to one operation.
+trait Reading {
+    /// The reply as the step's output, and what the definition's expressions say about it. The error says what can't be read.
+    fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String>;
+
+    /// What the operation says that this code means; `None` where it says nothing.
+    fn meaning(&self, code: Code) -> Option<MappedOutcome>;
+}
+
+/// The reading of one operation in a compiled definition.
+struct Defined<'a> {
+    compiled: &'a Compiled,
+    step: StepIndex,
+    operation: Operation,
+}
+
+impl Reading for Defined<'_> {
+    fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String> {
+        let output = self.compiled.decode_reply(self.step, self.operation, reply);
+        let output = output.map_err(|error| with_sources(&error))?;
+        let judgement = self.compiled.judge_reply(self.step, self.operation, &output);
+        Ok((output, judgement.map_err(|error| with_sources(&error))?))
+    }
+
+    fn meaning(&self, code: Code) -> Option<MappedOutcome> {
+        self.compiled.code(self.step, self.operation, code.name())
+    }
+}
+
+/// An answer, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Understood {
+    /// What it means.
+    pub(crate) outcome: Outcome,
+    /// Digest of the reply's bytes as they came, also where they can't be read.
+    pub(crate) digest: Option<Digest>,
+    /// How long the participant asks us to wait.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// What a reply to this operation means. Without a registration nothing is mapped and nothing is promised.
+pub(crate) fn understand(
+    reply: &Reply,
+    step: StepIndex,
+    operation: Operation,
+    compiled: &Compiled,
+    registration: Option<&Registration>,
+) -> Understood {
+    let nothing = Codes::new();
+    let codes = registration.map_or(&nothing, |registration| &registration.codes);
+    let refusals_final = registration.is_some_and(|registration| registration.refusals_final);
+    let reading = Defined { compiled, step, operation };
+    let (digest, retry_after) = match reply {
+        Reply::Ok { bytes, .. } => (Some(Digest::of(bytes)), None),
+        Reply::Status(status) => (None, status.retry_after),
+        _ => (None, None),
+    };
+    Understood { outcome: classify(operation, reply, &reading, codes, refusals_final), digest, retry_after }
+}
+
+/// The table. `codes` and `refusals_final` are the participant's, from its registration.
+fn classify(
+    operation: Operation,
+    reply: &Reply,
+    reading: &dyn Reading,
+    codes: &Codes,
+    refusals_final: bool,
+) -> Outcome {
+    let outcome = match reply {
+        Reply::Ok { pending: true, .. } => Outcome::Pending,
+        Reply::Ok { bytes, pending: false } => of_message(operation, bytes, reading, refusals_final),
+        Reply::Status(status) => of_status(operation, status, reading, codes, refusals_final),
+        Reply::NoAnswer => unknown(Doubt::NoAnswer, Why::new("", "no answer within the attempt's time")),
+        Reply::Broken(why) => unknown(Doubt::Broken, Why::new("", why)),
+        Reply::TooLarge { limit } => {
+            unknown(Doubt::Unreadable, Why::new("", format!("the reply is longer than the limit of {limit} bytes")))
+        }
+        Reply::Unreadable(why) => unknown(Doubt::Unreadable, Why::new("", why)),
+        Reply::NotSent(why) => Outcome::NotSent(Why::new("", why)),
+    };
+    plant(operation, outcome)
+}
+
+fn of_message(operation: Operation, bytes: &Bytes, reading: &dyn Reading, refusals_final: bool) -> Outcome {
+    let (output, judgement) = match reading.read(bytes) {
+        Ok(read) => read,
+        Err(why) => return unknown(Doubt::Unreadable, Why::new("", why)),
+    };
+    match (judgement, operation) {
+        (Judgement::Succeeded, _) => Outcome::Succeeded(output),
+        (Judgement::Pending, _) => Outcome::Pending,
+        (Judgement::Rejected(why), _) => rejected(operation, why, refusals_final),
+        (Judgement::NotYet, Operation::Query) => {
+            Outcome::NotFound(Why::new("", "by its reply the effect doesn't stand yet (`when`)"))
+        }
+        (Judgement::NotYet, _) => unknown(Doubt::Code, Why::new("", "by its reply it hasn't happened yet")),
+    }
+}
+
+fn of_status(
+    operation: Operation,
+    status: &Status,
+    reading: &dyn Reading,
+    codes: &Codes,
+    refusals_final: bool,
+) -> Outcome {
+    let why = said(status);
+    if let Some(doubt) = our_doubt(status) {
+        return unknown(doubt, why);
+    }
+    let mapped = reading.meaning(status.code).or_else(|| codes.get(&status.code).copied());
+    match mapped {
+        Some(MappedOutcome::Succeeded) => Outcome::Succeeded(Payload::json("{}")),
+        Some(MappedOutcome::Rejected) => rejected(operation, why, refusals_final),
+        Some(MappedOutcome::Pending) => Outcome::Pending,
+        Some(MappedOutcome::Unknown) => unknown(Doubt::Code, why),
+        None => usual(operation, status.code, why, refusals_final),
+    }
+}
+
+/// The default of the table.
+fn usual(operation: Operation, code: Code, why: Why, refusals_final: bool) -> Outcome {
+    match (code, operation) {
+        (Code::FailedPrecondition | Code::InvalidArgument, _) | (Code::NotFound, Operation::Action) => {
+            rejected(operation, why, refusals_final)
+        }
+        (Code::NotFound, Operation::Compensate | Operation::Confirm | Operation::Query) => Outcome::NotFound(why),
+        (Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented, _) => unknown(Doubt::Misconfigured, why),
+        // What a good participant says to a repeat: that it happened is as likely as that something else did (A8).
+        (Code::AlreadyExists, _) => unknown(Doubt::Code, why),
+        (
+            Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss,
+            _,
+        ) => unknown(Doubt::Code, why),
+    }
+}
+
+/// The doubt that our own barrier raises, whatever code it came with.
+fn our_doubt(status: &Status) -> Option<Doubt> {
+    let info = status.info.as_ref().filter(|info| info.domain == ERROR_DOMAIN)?;
+    match info.reason.as_str() {
+        "AMENDS_KEY_REUSED" => Some(Doubt::KeyReused),
+        "AMENDS_ROW_MISSING" => Some(Doubt::RowMissing),
+        "AMENDS_STALE_EPOCH" => Some(Doubt::StaleEpoch),
+        _ => None,
+    }
+}
+
+/// The participant's own reason where it gives one, else the code's name.
+fn said(status: &Status) -> Why {
+    let code = status.info.as_ref().map_or(status.code.name(), |info| info.reason.as_str());
+    Why::new(code, status.message.as_str())
+}
+
+fn rejected(operation: Operation, why: Why, refusals_final: bool) -> Outcome {
+    match operation {
+        Operation::Query => unknown(Doubt::Code, why),
+        Operation::Action | Operation::Compensate | Operation::Confirm => {
+            Outcome::Rejected { why, last_word: refusals_final }
+        }
+    }
+}
+
+fn unknown(doubt: Doubt, why: Why) -> Outcome {
+    Outcome::Unknown { doubt, why }
+}
+
+/// Where `make mutants` plants the oldest mistake of all: taking "I don't know" for "no".
+fn plant(operation: Operation, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unknown { doubt: Doubt::NoAnswer | Doubt::Broken | Doubt::Code, why }
+            if operation != Operation::Query && planted::is("unknown_read_as_rejected") =>
+        {
+            Outcome::Rejected { why, last_word: false }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+//! Asks a participant by gRPC server reflection what its services look like, when a definition is registered.
+//!
+//! v1 first, v1alpha where that isn't there (the messages are the same). The files come back as the bytes that the server
+//! sent, with all their imports, imports first and otherwise by name: the same services give the same descriptor set, so that
+//! it can be pinned by its content. It doesn't judge the descriptors; that is the definition's part. Invariant: whatever a
+//! participant answers, this ends within `TIME_MAX` and holds at most `BYTES_MAX` and `FILES_MAX`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use amends_engine::ids::ParticipantName;
+use bytes::Bytes;
+use prost::Message;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+use super::channel::{self, Sender};
+use super::code::Code;
+use super::endpoint::Endpoint;
+use super::frame::{self, Limits};
+use super::{Reply, Status};
+use crate::error::with_sources;
+
+/// How long all of it may take.
+const TIME_MAX: Duration = Duration::from_secs(10);
+/// Most bytes of all descriptors together.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most files.
+const FILES_MAX: usize = 1_000;
+
+const PATHS: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Why there are no descriptors.
+#[derive(Debug, thiserror::Error)]
+#[error("participant {participant} at {endpoint}: {problem}")]
+pub struct ReflectionError {
+    /// Who was asked.
+    pub participant: ParticipantName,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// What went wrong.
+    #[source]
+    pub problem: Problem,
+}
+
+/// What can go wrong when a participant is asked for its descriptors.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// No connection, no answer, or an answer that broke off.
+    #[error("it can't be asked for its descriptors ({0}); is it running? Else register it with a descriptor_set")]
+    Unreachable(String),
+    /// Nothing within 10 s.
+    #[error("it didn't describe its services within {} s; register it with a descriptor_set", TIME_MAX.as_secs())]
+    TimedOut,
+    /// The server has no reflection.
+    #[error("it has no server reflection; switch that on, or register it with a descriptor_set")]
+    NoReflection,
+    /// It doesn't have this service, or this import of one.
+    #[error("it doesn't know {symbol:?} ({said}); check the name in `call:`, or register it with a descriptor_set")]
+    NotThere {
+        /// The service or file.
+        symbol: String,
+        /// What it said.
+        said: String,
+    },
+    /// Over 16 MiB, or over 1000 files.
+    #[error("its descriptors are over the limit of {} MiB or {FILES_MAX} files; register it with a smaller descriptor_set", BYTES_MAX >> 20)]
+    TooLarge,
+    /// Not what the protocol asks for.
+    #[error("its server reflection answers what can't be read: {0}")]
+    Unreadable(String),
+}
+
+/// A `google.protobuf.FileDescriptorSet`, encoded, of these services with all their imports.
+///
+/// Services by their full names: `payment.v1.Payment`.
+pub async fn fetch_descriptors(
+    participant: &ParticipantName,
+    endpoint: &Endpoint,
+    services: &[String],
+) -> Result<Bytes, ReflectionError> {
+    let fetched = tokio::time::timeout(TIME_MAX, fetch(endpoint, services)).await;
+    fetched.unwrap_or(Err(Problem::TimedOut)).map_err(|problem| ReflectionError {
+        participant: participant.clone(),
+        endpoint: endpoint.clone(),
+        problem,
+    })
+}
+
+async fn fetch(endpoint: &Endpoint, services: &[String]) -> Result<Bytes, Problem> {
+    let sender = channel::connect(endpoint).await.map_err(|error| Problem::Unreachable(with_sources(&error)))?;
+    for path in PATHS {
+        match (Asker { endpoint, sender: sender.clone(), path }).fetch(services).await {
+            Err(Problem::NoReflection) => {}
+            fetched => return fetched,
+        }
+    }
+    Err(Problem::NoReflection)
+}
+
+/// One conversation in one version of the protocol.
+struct Asker<'a> {
+    endpoint: &'a Endpoint,
+    sender: Sender,
+    path: &'static str,
+}
+
+impl Asker<'_> {
+    /// Asks for the services, then for what their files import, until nothing is missing.
+    async fn fetch(&self, services: &[String]) -> Result<Bytes, Problem> {
+        let mut files = Files::default();
+        let mut questions: Vec<Question> = services.iter().cloned().map(Question::Service).collect();
+        while !questions.is_empty() {
+            for (question, found) in questions.iter().zip(self.ask(&questions).await?) {
+                files.take(question, found)?;
+            }
+            questions = files.missing()?.into_iter().map(Question::File).collect();
+        }
+        Ok(files.into_set())
+    }
+
+    /// One round: all questions in one stream, one answer to each, in order.
+    async fn ask(&self, questions: &[Question]) -> Result<Vec<Vec<Vec<u8>>>, Problem> {
+        let messages: Vec<Bytes> = questions.iter().map(|question| question.request().encode_to_vec().into()).collect();
+        let request = frame::bare_request(self.endpoint, self.path, &messages)
+            .map_err(|error| Problem::Unreadable(with_sources(&error)))?;
+        let response = self.sender.clone().send_request(request).await;
+        let response = response.map_err(|error| Problem::Unreachable(with_sources(&error)))?;
+        let limits = Limits { bytes: BYTES_MAX, messages: questions.len() };
+        let answered = frame::read(response, limits).await.map_err(|reply| problem_of(&reply, questions))?;
+        if answered.messages.len() < questions.len() {
+            return Err(Problem::Unreadable("fewer answers than questions".to_owned()));
+        }
+        answered.messages.into_iter().zip(questions).map(|(message, question)| files_in(message, question)).collect()
+    }
+}
+
+/// What a server can be asked for.
+#[derive(Debug)]
+enum Question {
+    /// The file that declares this service.
+    Service(String),
+    /// The file of this name.
+    File(String),
+}
+
+impl Question {
+    fn symbol(&self) -> &str {
+        match self {
+            Self::Service(name) | Self::File(name) => name,
+        }
+    }
+
+    fn request(&self) -> ServerReflectionRequest {
+        let message = match self {
+            Self::Service(name) => MessageRequest::FileContainingSymbol(name.clone()),
+            Self::File(name) => MessageRequest::FileByFilename(name.clone()),
+        };
+        ServerReflectionRequest { host: String::new(), message_request: Some(message) }
+    }
+}
+
+/// Why a round failed as a whole.
+fn problem_of(reply: &Reply, questions: &[Question]) -> Problem {
+    match reply {
+        Reply::Status(Status { code: Code::Unimplemented, .. }) => Problem::NoReflection,
+        Reply::Status(Status { code: Code::NotFound, message, .. }) => {
+            let symbols: Vec<&str> = questions.iter().map(Question::symbol).collect();
+            Problem::NotThere { symbol: symbols.join(", "), said: message.clone() }
+        }
+        Reply::Status(Status { code, message, .. }) => Problem::Unreachable(format!("{code}: {message}")),
+        Reply::TooLarge { .. } => Problem::TooLarge,
+        Reply::Unreadable(why) => Problem::Unreadable(why.clone()),
+        Reply::Broken(why) | Reply::NotSent(why) => Problem::Unreachable(why.clone()),
+        Reply::NoAnswer | Reply::Ok { .. } => Problem::Unreadable("no answer".to_owned()),
+    }
+}
+
+fn files_in(message: Bytes, question: &Question) -> Result<Vec<Vec<u8>>, Problem> {
+    let unreadable = |error: prost::DecodeError| Problem::Unreadable(error.to_string());
+    let response = ServerReflectionResponse::decode(message).map_err(unreadable)?;
+    match response.message_response {
+        Some(MessageResponse::FileDescriptorResponse(found)) => Ok(found.file_descriptor_proto),
+        Some(MessageResponse::ErrorResponse(error)) => {
+            Err(Problem::NotThere { symbol: question.symbol().to_owned(), said: error.error_message })
+        }
+        _ => Err(Problem::Unreadable(format!("no file for {:?}", question.symbol()))),
+    }
+}
+
+/// As much of a `google.protobuf.FileDescriptorProto` as is needed here; the rest is passed on as bytes.
+#[derive(Clone, PartialEq, Message)]
+struct Head {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "3")]
+    imports: Vec<String>,
+}
+
+/// A `google.protobuf.FileDescriptorSet` of files that aren't looked into, so that nothing in them is lost.
+#[derive(Clone, PartialEq, Message)]
+struct FileSet {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    files: Vec<Vec<u8>>,
+}
+
+/// The files so far, by name.
+#[derive(Debug, Default)]
+struct Files {
+    by_name: BTreeMap<String, (Vec<String>, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Files {
+    /// Takes in what a question brought. Servers may repeat files, and may send imports unasked.
+    fn take(&mut self, question: &Question, found: Vec<Vec<u8>>) -> Result<(), Problem> {
+        for file in found {
+            let head = Head::decode(file.as_slice()).map_err(|error| Problem::Unreadable(error.to_string()))?;
+            if self.by_name.contains_key(&head.name) {
+                continue;
+            }
+            self.bytes += file.len();
+            if self.bytes > BYTES_MAX || self.by_name.len() == FILES_MAX {
+                return Err(Problem::TooLarge);
+            }
+            self.by_name.insert(head.name, (head.imports, file));
+        }
+        match question {
+            // Else it would be asked for again, for ever.
+            Question::File(name) if !self.by_name.contains_key(name) => {
+                Err(Problem::Unreadable(format!("another file than {name:?}")))
+            }
+            Question::File(_) | Question::Service(_) => Ok(()),
+        }
+    }
+
+    /// What is imported and not there yet.
+    fn missing(&self) -> Result<BTreeSet<String>, Problem> {
+        let imports = self.by_name.values().flat_map(|(imports, _)| imports);
+        let missing: BTreeSet<String> = imports.filter(|name| !self.by_name.contains_key(*name)).cloned().collect();
+        if self.by_name.len() + missing.len() > FILES_MAX {
+            return Err(Problem::TooLarge);
+        }
+        Ok(missing)
+    }
+
+    /// Imports first, otherwise by name. A file that imports itself in a circle, which no compiler makes, is there once.
+    fn into_set(mut self) -> Bytes {
+        let mut files = Vec::with_capacity(self.by_name.len());
+        while let Some(name) = self.by_name.keys().next().cloned() {
+            self.move_with_imports(name, &mut files);
+        }
+        FileSet { files }.encode_to_vec().into()
+    }
+
+    fn move_with_imports(&mut self, name: String, files: &mut Vec<Vec<u8>>) {
+        // A stack of our own: the depth is the participant's choice.
+        let mut open = vec![(name, false)];
+        let mut entered = BTreeSet::new();
+        while let Some((name, imports_done)) = open.pop() {
+            if imports_done {
+                files.extend(self.by_name.remove(&name).map(|(_, file)| file));
+            } else if let Some((imports, _)) = self.by_name.get(&name)
+                && entered.insert(name.clone())
+            {
+                let imports = imports.iter().rev().map(|import| (import.clone(), false));
+                open.push((name, true));
+                open.extend(imports);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, imports: &[&str]) -> Vec<u8> {
+        let imports = imports.iter().map(|import| (*import).to_owned()).collect();
+        Head { name: name.to_owned(), imports }.encode_to_vec()
+    }
+
+    fn names(set: &Bytes) -> Vec<String> {
+        let files = FileSet::decode(set.as_ref()).unwrap().files;
+        files.iter().map(|file| Head::decode(file.as_slice()).unwrap().name).collect()
+    }
+
+    fn ask(name: &str) -> Question {
+        Question::File(name.to_owned())
+    }
+
+    #[test]
+    fn imports_come_first_and_the_order_doesnt_depend_on_the_answers() {
+        let all = [file("a", &["c", "b"]), file("b", &["d"]), file("c", &[]), file("d", &[])];
+        let mut sets = Vec::new();
+        for turn in 0..all.len() {
+            let mut files = Files::default();
+            let mut turned = all.to_vec();
+            turned.rotate_left(turn);
+            files.take(&ask("a"), turned).unwrap();
+            assert!(files.missing().unwrap().is_empty());
+            sets.push(files.into_set());
+        }
+        assert_eq!(names(&sets[0]), ["c", "d", "b", "a"]);
+        assert!(sets.iter().all(|set| *set == sets[0]));
+    }
+
+    #[test]
+    fn a_circle_of_imports_ends() {
+        let mut files = Files::default();
+        files.take(&ask("a"), vec![file("a", &["b"]), file("b", &["a", "b"])]).unwrap();
+        assert!(files.missing().unwrap().is_empty());
+        assert_eq!(names(&files.into_set()).len(), 2);
+    }
+
+    #[test]
+    fn a_server_cant_keep_us_asking() {
+        let mut files = Files::default();
+        assert!(matches!(files.take(&ask("a"), vec![]), Err(Problem::Unreadable(_))));
+        assert!(matches!(files.take(&ask("a"), vec![file("b", &[])]), Err(Problem::Unreadable(_))));
+        let many: Vec<String> = (0..=FILES_MAX).map(|number| format!("f{number}")).collect();
+        let imports: Vec<&str> = many.iter().map(String::as_str).collect();
+        files.take(&ask("a"), vec![file("a", &imports)]).unwrap();
+        assert!(matches!(files.missing(), Err(Problem::TooLarge)));
+        let one_by_one = many.iter().map(|name| file(name, &[])).collect();
+        assert!(matches!(files.take(&ask("a"), one_by_one), Err(Problem::TooLarge)));
+    }
+}

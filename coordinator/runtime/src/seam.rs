@@ -1,0 +1,104 @@
+//! The only file that touches clock, randomness and spawning.
+//!
+//! Everything else gets its time, its random numbers and its concurrency from here, so that the simulation can put virtual time
+//! and a seed in their place and replay a run exactly. Clippy refuses the originals elsewhere in this crate. Sleeping goes
+//! through tokio's timer, which the simulation pauses.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_engine::time::Timestamp;
+
+/// Reads wall-clock time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Gives random numbers.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// 128 random bits: nonces and op ids.
+    fn bits(&self) -> u128;
+
+    /// A random number of at least 0 and less than 1: jitter.
+    fn unit(&self) -> f64;
+}
+
+/// Clock and randomness of one node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Seams {
+    /// Takes them as given: for the simulation.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy }
+    }
+
+    /// The machine's own.
+    pub fn system() -> Self {
+        Self::new(Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
+
+    /// Wall-clock time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// 128 random bits.
+    pub fn bits(&self) -> u128 {
+        self.entropy.bits()
+    }
+
+    /// A random number of at least 0 and less than 1.
+    pub fn unit(&self) -> f64 {
+        self.entropy.unit()
+    }
+}
+
+/// The machine's wall clock.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the seam: the one place that reads the wall clock")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp(since.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The operating system's random numbers.
+#[derive(Debug)]
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the seam: the one place that asks for randomness")]
+    fn bits(&self) -> u128 {
+        rand::random()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the seam: the one place that asks for randomness")]
+    fn unit(&self) -> f64 {
+        rand::random()
+    }
+}
+
+/// Runs something beside the caller; ends with the process or when the handle is aborted.
+#[expect(clippy::disallowed_methods, reason = "the seam: the one place that spawns")]
+pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+/// Waits.
+pub async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

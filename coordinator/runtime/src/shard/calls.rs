@@ -1,0 +1,161 @@
+//! Starts the calls that a durable state asks for, each in its own task, and turns their replies into events.
+//!
+//! It starts a call only for an attempt that is in the committed state and not under way already. It never retries: that is
+//! the engine's decision. Invariant: every call that was started reports once, as an event for its saga.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_definition::Compiled;
+use amends_engine::definition::Policy;
+use amends_engine::effect::Effect;
+use amends_engine::event::Event;
+use amends_engine::ids::SagaKey;
+use amends_engine::outcome::{CallFacts, Doubt, Outcome};
+use amends_engine::outstanding;
+use amends_engine::payload::{Digest, PayloadKey};
+use amends_engine::saga::{Saga, StuckReason};
+use amends_engine::time::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::participant::{Call, Codes, Reply, classify};
+use crate::seam::spawn;
+
+use super::ShardEvent;
+use super::owner::{Ended, Owner};
+use super::reading::OperationReading;
+use super::resident::{CallId, Resident, Work};
+use super::supervise::Shared;
+
+/// A call about to be made, with what is needed to understand its answer.
+struct Planned {
+    key: SagaKey,
+    id: CallId,
+    call: Call,
+    compiled: Arc<Compiled>,
+    policy: Policy,
+    failures: u32,
+}
+
+impl Owner<'_> {
+    /// Starts every call that the saga's committed state asks for and that isn't under way.
+    pub(super) fn start_calls(&mut self, key: &SagaKey) {
+        let now = self.context.seams.now();
+        if now >= self.valid_until {
+            self.ended = Some(Ended::Lost);
+            return;
+        }
+        let epoch = self.lease.epoch.0;
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        for effect in outstanding(&resident.saga) {
+            let Effect::Call { step, operation, attempt, .. } = effect else { continue };
+            if resident.calls.contains(&(step, operation, attempt)) {
+                continue;
+            }
+            match plan(resident, &effect, epoch, now) {
+                Some(planned) => {
+                    resident.calls.insert(planned.id);
+                    start(self.context.shared.clone(), planned, self.events.clone());
+                }
+                None => resident.queue.push_back(Work::event(Event::Park {
+                    reason: StuckReason::Poison,
+                    message: format!("the prepared request of {operation} in step {} is missing", step.0),
+                })),
+            }
+        }
+    }
+}
+
+fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp) -> Option<Planned> {
+    let Effect::Call { step, operation, attempt, deadline, expects_succeeded } = *effect else { return None };
+    let saga: &Saga = &resident.saga;
+    let definition_step = saga.definition.step(step);
+    let call = Call {
+        key: saga.state.head.key.clone(),
+        participant: definition_step.participant.clone(),
+        step: definition_step.name.clone(),
+        operation,
+        attempt,
+        epoch,
+        expects_succeeded,
+        path: resident.compiled.method(step, operation)?.path().to_owned(),
+        request: resident.payloads.get(&PayloadKey::Request(step, operation))?.bytes.clone(),
+        timeout: deadline.since(now),
+        traceparent: saga.state.head.traceparent.clone(),
+    };
+    Some(Planned {
+        key: call.key.clone(),
+        id: (step, operation, attempt),
+        call,
+        compiled: resident.compiled.clone(),
+        policy: saga.definition.policy(step, operation)?.clone(),
+        failures: saga.operation(step, operation).failures,
+    })
+}
+
+fn start(shared: Arc<Shared>, planned: Planned, events: mpsc::UnboundedSender<ShardEvent>) {
+    spawn(async move {
+        let (key, id) = (planned.key.clone(), planned.id);
+        let event = make(&shared, planned).await;
+        // The tenure may be over; whoever comes next counts this attempt as unknown.
+        let _ = events.send(ShardEvent::Answered { key, event, call: id });
+    });
+}
+
+async fn make(shared: &Shared, planned: Planned) -> Event {
+    let Planned { key, id: (step, operation, attempt), call, compiled, policy, failures } = planned;
+    let traceparent = call.traceparent.clone();
+    let participant = call.participant.clone();
+    let started_at = shared.seams.now();
+    shared.stats.call_started();
+    let answer = shared.caller.call(call).await;
+    let duration = shared.seams.now().since(started_at);
+    let outcome = {
+        let registration = shared.directory.get(&key.namespace, &participant);
+        let reading = OperationReading { compiled, step, operation };
+        let unmapped = Codes::new();
+        let (codes, last_word) = registration.as_deref().map_or((&unmapped, false), |it| (&it.codes, it.refusals_final));
+        classify(operation, &answer.reply, &reading, codes, last_word)
+    };
+    let retry_after = retry_after(shared, &policy, failures, &outcome, answer.reply.retry_after());
+    let call = CallFacts {
+        started_at,
+        duration,
+        endpoint: answer.endpoint,
+        trace_id: trace_id(&traceparent),
+        reply: digest(&answer.reply),
+    };
+    Event::Answered { step, operation, attempt, outcome, retry_after, call }
+}
+
+/// The delay before the next attempt, should there be one. What is misconfigured is retried slowly from the start.
+fn retry_after(
+    shared: &Shared,
+    policy: &Policy,
+    failures: u32,
+    outcome: &Outcome,
+    hint: Option<Duration>,
+) -> Duration {
+    match outcome {
+        Outcome::Unknown { doubt: Doubt::Misconfigured, .. } => policy.max_delay,
+        _ => crate::retry::delay(policy, failures.saturating_add(1), hint, shared.seams.unit()),
+    }
+}
+
+/// Digest of the reply's bytes, where there are any.
+fn digest(reply: &Reply) -> Option<Digest> {
+    match reply {
+        Reply::Ok { bytes, .. } => Some(Digest::of(bytes)),
+        Reply::Status(_)
+        | Reply::NoAnswer
+        | Reply::Broken(_)
+        | Reply::TooLarge { .. }
+        | Reply::Unreadable(_)
+        | Reply::NotSent(_) => None,
+    }
+}
+
+/// The trace id within a W3C `traceparent`; empty when there is none.
+fn trace_id(traceparent: &str) -> String {
+    traceparent.split('-').nth(1).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,162 @@
+//! Reads sagas back: one that was asked for, or all that are due soon.
+//!
+//! Runs beside the owner's loop and reports to it. Invariant: a record that can't be read stops nobody else; it is reported,
+//! counted and left alone. What is loaded takes the normal road: [`Event::Loaded`] first, then whatever else there is to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use amends_definition::Compiled;
+use amends_engine::event::Event;
+use amends_engine::ids::SagaKey;
+use amends_engine::payload::{Payload, PayloadKey};
+use amends_engine::saga::Saga;
+use amends_engine::time::Timestamp;
+use amends_store::{ShardId, StoreError, StoredSaga, record};
+use tokio::sync::mpsc;
+
+use crate::error::RequestError;
+use crate::seam::spawn;
+
+use super::owner::{Ended, Owner};
+use super::resident::{Resident, Work};
+use super::supervise::Shared;
+use super::ShardEvent;
+
+/// Sagas per page of a scan.
+const PAGE: usize = 256;
+
+/// A saga as read from the store, ready to become resident.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) saga: Saga,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) payloads: BTreeMap<PayloadKey, Payload>,
+}
+
+impl Owner<'_> {
+    /// Asks for one saga; the answer comes as [`ShardEvent::Loaded`].
+    pub(super) fn load(&self, key: SagaKey) {
+        let (shared, events) = (self.context.shared.clone(), self.events.clone());
+        spawn(async move {
+            let loaded = load_one(&shared, &key).await;
+            // The tenure may be over; then nobody needs the answer.
+            let _ = events.send(ShardEvent::Loaded { key, loaded });
+        });
+    }
+
+    pub(super) fn loaded(&mut self, key: &SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError>) {
+        let waiting = self.loading.remove(key).unwrap_or_default();
+        match loaded {
+            Ok(Some(loaded)) => self.take_in(*loaded, waiting),
+            Ok(None) => waiting.into_iter().for_each(|work| work.refuse(|| RequestError::NoSuchSaga(key.clone()))),
+            Err(error) => {
+                let text = error.to_string();
+                tracing::error!(saga = %key, error = text, "a saga can't be loaded");
+                waiting.into_iter().for_each(|work| work.refuse(|| RequestError::Unreadable(text.clone())));
+            }
+        }
+    }
+
+    fn take_in(&mut self, loaded: Loaded, waiting: Vec<Work>) {
+        let key = loaded.saga.state.head.key.clone();
+        let resident = self
+            .residents
+            .entry(key.clone())
+            .or_insert_with(|| Resident::new(loaded.saga, loaded.compiled, loaded.payloads));
+        resident.queue.push_back(Work::event(Event::Loaded));
+        resident.queue.extend(waiting);
+        self.turn(&key);
+    }
+
+    /// When the next scan should begin: half a window before the last one runs out.
+    pub(super) fn next_scan(&self) -> Option<Timestamp> {
+        if self.scanning.is_some() {
+            return None;
+        }
+        let half = u64::try_from(self.context.config.window.as_millis() / 2).unwrap_or(u64::MAX);
+        Some(Timestamp(self.horizon.map_or(0, |horizon| horizon.0.saturating_sub(half))))
+    }
+
+    /// Reads all that comes due within the window; pages come as [`ShardEvent::Scanned`].
+    pub(super) fn scan(&mut self) {
+        let until = self.context.seams.now() + self.context.config.window;
+        self.scanning = Some(until);
+        let (shared, events, shard) = (self.context.shared.clone(), self.events.clone(), self.lease.shard);
+        let after = self.horizon;
+        spawn(async move { scan_pages(&shared, shard, after, until, &events).await });
+    }
+
+    pub(super) fn scanned(&mut self, sagas: Result<Vec<Loaded>, StoreError>, until: Timestamp, last: bool) {
+        match sagas {
+            Ok(sagas) => {
+                for loaded in sagas {
+                    let key = &loaded.saga.state.head.key;
+                    if !self.residents.contains_key(key) && !self.loading.contains_key(key) {
+                        self.take_in(loaded, Vec::new());
+                    }
+                }
+            }
+            Err(error) => {
+                let error = crate::error::with_sources(&error);
+                tracing::warn!(shard = self.lease.shard.0, error, "the due index can't be read");
+                self.ended = Some(Ended::Doubtful);
+            }
+        }
+        if last {
+            self.horizon = self.horizon.max(Some(until));
+            self.scanning = None;
+        }
+    }
+}
+
+async fn load_one(shared: &Shared, key: &SagaKey) -> Result<Option<Box<Loaded>>, RequestError> {
+    match shared.store.get(key).await? {
+        Some(stored) => revive(shared, stored).await.map(|loaded| Some(Box::new(loaded))),
+        None => Ok(None),
+    }
+}
+
+async fn revive(shared: &Shared, stored: StoredSaga) -> Result<Loaded, RequestError> {
+    let unreadable = |what: String| RequestError::Unreadable(format!("saga {}: {what}", stored.key));
+    let mut state = record::decode_state(&stored.state).map_err(|error| unreadable(error.to_string()))?;
+    state.revision = stored.revision;
+    let (name, version) = (state.head.definition.clone(), state.head.version);
+    let compiled = shared.definitions.get(&stored.key.namespace, &name, Some(version)).await?;
+    let saga =
+        Saga::resume(state, compiled.engine().clone()).map_err(|error| RequestError::Unreadable(error.to_string()))?;
+    Ok(Loaded { saga, compiled, payloads: stored.payloads.into_iter().collect() })
+}
+
+async fn scan_pages(
+    shared: &Shared,
+    shard: ShardId,
+    after: Option<Timestamp>,
+    until: Timestamp,
+    events: &mpsc::UnboundedSender<ShardEvent>,
+) {
+    let mut resume = None;
+    loop {
+        let page = match shared.store.due(shard, after, until, resume.take(), PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                let _ = events.send(ShardEvent::Scanned { sagas: Err(error), until, last: true });
+                return;
+            }
+        };
+        let last = page.len() < PAGE;
+        resume = page.last().and_then(|saga| saga.due.map(|due| (due, saga.key.clone())));
+        let mut sagas = Vec::with_capacity(page.len());
+        for stored in page {
+            let key = stored.key.clone();
+            match revive(shared, stored).await {
+                Ok(loaded) => sagas.push(loaded),
+                Err(error) => shared.stats.unreadable(&key, &error),
+            }
+        }
+        let last = last || resume.is_none();
+        if events.send(ShardEvent::Scanned { sagas: Ok(sagas), until, last }).is_err() || last {
+            return;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A shard: a fixed part of the sagas with one single-threaded owner.
+//!
+//! ```text
+//!   requests ──►┐                         ┌──► commit ──► group commit ──► store
+//!   answers ───►│ select! names an event  │                                  │
+//!   commits ───►│ a plain function        │◄────────── committed ◄───────────┘
+//!   clock ─────►┘ handles it: apply ──────┴──► only then: calls, replies, notices
+//! ```
+//!
+//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `calls.rs` starts calls, `reading.rs`
+//! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease. Invariant: nothing is called, answered or told before the
+//! commit that says so; a lost shard drops all its memory and starts from the store.
+
+mod calls;
+mod load;
+mod owner;
+mod reading;
+mod resident;
+mod supervise;
+mod turn;
+
+use std::sync::Arc;
+
+use amends_definition::Compiled;
+use amends_engine::event::Event;
+use amends_engine::ids::SagaKey;
+use amends_engine::payload::Payload;
+use amends_engine::saga::SagaHead;
+use amends_engine::time::Timestamp;
+use amends_store::{CommitError, Committed, StoreError};
+use tokio::sync::{oneshot, watch};
+
+use crate::coordinator::{Answered, Progress};
+use crate::error::RequestError;
+use load::Loaded;
+
+pub(crate) use supervise::{ShardContext, Shared, supervise};
+
+/// Where the answer to a request goes.
+pub(crate) type Reply = oneshot::Sender<Result<Answered, RequestError>>;
+
+/// A saga to be started: everything is checked, only durability is missing.
+#[derive(Debug)]
+pub(crate) struct StartRequest {
+    pub(crate) head: SagaHead,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) input: Payload,
+    pub(crate) reply: Reply,
+}
+
+/// What comes from outside; bounded, and read only after all that finishes work.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Start a saga.
+    Start(Box<StartRequest>),
+    /// Apply an event that somebody asked for.
+    Ask { key: SagaKey, event: Event, expected_revision: Option<u64>, reply: Reply },
+    /// Tell of every commit of a saga.
+    Watch { key: SagaKey, reply: oneshot::Sender<watch::Receiver<Option<Progress>>> },
+}
+
+/// What comes from the owner's own work.
+#[derive(Debug)]
+pub(crate) enum ShardEvent {
+    /// A call ended.
+    Answered { key: SagaKey, event: Event, call: resident::CallId },
+    /// Commits were made, or not.
+    Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
+    /// A saga that was asked for is here, or isn't.
+    Loaded { key: SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError> },
+    /// A page of the due index was read, up to `until` when `last`.
+    Scanned { sagas: Result<Vec<Loaded>, StoreError>, until: Timestamp, last: bool },
+    /// The lease was renewed, or not.
+    Renewed(Result<(), StoreError>),
+}

@@ -1,0 +1,413 @@
+//! The owner's loop: one event at a time, handled by plain functions.
+//!
+//! It owns its residents; nobody else touches them. What finishes work comes before what starts it, and starting before time.
+//! Invariants: one commit of a saga at a time; calls, replies and notices only after it; `Fenced` or an ambiguous commit ends
+//! the tenure, and with it all that this memory believes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use amends_engine::event::Event;
+use amends_engine::ids::SagaKey;
+use amends_engine::saga::Saga;
+use amends_engine::standing;
+use amends_engine::time::Timestamp;
+use amends_engine::{begin, next_due};
+use amends_store::{CommitError, Committed, Lease, OpId};
+use tokio::sync::{mpsc, watch};
+
+use crate::committer::Pending;
+use crate::coordinator::Progress;
+use crate::error::RequestError;
+
+use super::resident::{Resident, Staged, Work};
+use super::supervise::ShardContext;
+use super::turn::{Change, CommitAt, Step};
+use super::{Request, ShardEvent, StartRequest};
+
+/// How long a saga waits for room when the disk is full.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// The shortest time between two looks at one saga's timers.
+const TICK_MIN: Duration = Duration::from_millis(1);
+
+/// Why a tenure ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The node stops.
+    Stopped,
+    /// Another owner has the shard, or the lease ran out.
+    Lost,
+    /// The store left open what became of a commit, or couldn't be read: start again from what it has.
+    Doubtful,
+}
+
+/// One tenure of one shard.
+#[derive(Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) context: &'a ShardContext,
+    pub(crate) lease: Lease,
+    pub(crate) residents: BTreeMap<SagaKey, Resident>,
+    /// Work for sagas that are being read from the store.
+    pub(crate) loading: BTreeMap<SagaKey, Vec<Work>>,
+    pub(crate) timers: BTreeSet<(Timestamp, SagaKey)>,
+    pub(crate) watchers: BTreeMap<SagaKey, watch::Sender<Option<Progress>>>,
+    pub(crate) events: mpsc::UnboundedSender<ShardEvent>,
+    /// Everything due up to here is in memory or has been.
+    pub(crate) horizon: Option<Timestamp>,
+    /// A scan up to here is under way.
+    pub(crate) scanning: Option<Timestamp>,
+    pub(crate) renew_at: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// When the renewal under way was asked for.
+    pub(crate) renewing: Option<Timestamp>,
+    pub(crate) stopping: bool,
+    pub(crate) ended: Option<Ended>,
+}
+
+/// What the loop's `select!` names.
+enum Turn {
+    Own(ShardEvent),
+    Asked(Request),
+    Clock,
+    Stop,
+}
+
+impl<'a> Owner<'a> {
+    /// Runs until the shard is lost or the node stops.
+    pub(crate) async fn run(
+        mut self,
+        mut own: mpsc::UnboundedReceiver<ShardEvent>,
+        requests: &mut mpsc::Receiver<Request>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        self.scan();
+        loop {
+            if let Some(ended) = self.ended {
+                return ended;
+            }
+            if self.stopping && self.is_quiet() {
+                return Ended::Stopped;
+            }
+            let wake = self.until_next_wake();
+            let turn = tokio::select! {
+                biased;
+                Some(event) = own.recv() => Turn::Own(event),
+                Some(request) = requests.recv(), if !self.stopping => Turn::Asked(request),
+                Ok(()) = stop.changed(), if !self.stopping => Turn::Stop,
+                () = crate::seam::sleep(wake) => Turn::Clock,
+            };
+            match turn {
+                Turn::Own(event) => self.own(event),
+                Turn::Asked(request) => self.asked(request),
+                Turn::Clock => self.clock(),
+                Turn::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// Nothing is under way whose answer could still be recorded.
+    fn is_quiet(&self) -> bool {
+        self.residents.values().all(|resident| resident.staged.is_none() && resident.calls.is_empty())
+    }
+
+    fn until_next_wake(&self) -> Duration {
+        let now = self.context.seams.now();
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let lease = if self.renewing.is_some() { self.valid_until } else { self.renew_at };
+        let wake = [timer, self.next_scan(), Some(lease)].into_iter().flatten().min();
+        wake.map_or(self.context.config.lease, |wake| wake.since(now))
+    }
+
+    fn own(&mut self, event: ShardEvent) {
+        match event {
+            ShardEvent::Answered { key, event, call } => {
+                if let Some(resident) = self.residents.get_mut(&key) {
+                    resident.calls.remove(&call);
+                }
+                self.work(&key, Work::event(event));
+            }
+            ShardEvent::Committed(results) => {
+                for (key, result) in results {
+                    self.committed(&key, result);
+                }
+            }
+            ShardEvent::Loaded { key, loaded } => self.loaded(&key, loaded),
+            ShardEvent::Scanned { sagas, until, last } => self.scanned(sagas, until, last),
+            ShardEvent::Renewed(result) => self.renewed(result),
+        }
+    }
+
+    fn asked(&mut self, request: Request) {
+        match request {
+            Request::Start(start) => self.start(*start),
+            Request::Ask { key, event, expected_revision, reply } => {
+                self.work(&key, Work::Apply { event, expected_revision, reply: Some(reply) });
+            }
+            Request::Watch { key, reply } => {
+                let sender = self.watchers.entry(key).or_insert_with(|| watch::Sender::new(None));
+                // Whoever asked may have gone away.
+                let _ = reply.send(sender.subscribe());
+            }
+        }
+    }
+
+    fn clock(&mut self) {
+        let now = self.context.seams.now();
+        self.keep_lease(now);
+        while let Some((due, key)) = self.timers.first().cloned() {
+            if due > now {
+                break;
+            }
+            self.timers.pop_first();
+            if let Some(resident) = self.residents.get_mut(&key) {
+                resident.timer = None;
+            }
+            self.work(&key, Work::event(Event::Due));
+        }
+        if self.next_scan().is_some_and(|at| at <= now) {
+            self.scan();
+        }
+    }
+
+    fn start(&mut self, start: StartRequest) {
+        let key = start.head.key.clone();
+        let same = |start: StartRequest| Work::SameStart {
+            definition: start.head.definition,
+            input: start.head.input,
+            reply: start.reply,
+        };
+        if self.residents.contains_key(&key) || self.loading.contains_key(&key) {
+            return self.work(&key, same(start));
+        }
+        if self.residents.len() >= self.context.config.residents_max {
+            let error = RequestError::Overloaded { retry_after: FULL_RETRY };
+            let _ = start.reply.send(Err(error));
+            return;
+        }
+        let now = self.context.seams.now();
+        let begun = begin(start.head.clone(), start.compiled.engine().clone(), start.input.clone(), now);
+        let resident = Resident::new(begun.saga.clone(), start.compiled.clone(), BTreeMap::new());
+        self.residents.insert(key.clone(), resident);
+        self.stage(&key, Change::begun(begun), vec![same(start)], now);
+    }
+
+    /// Does something to a saga: now, after its commit under way, or once it has been read.
+    pub(crate) fn work(&mut self, key: &SagaKey, work: Work) {
+        if let Some(resident) = self.residents.get_mut(key) {
+            resident.queue.push_back(work);
+            return self.turn(key);
+        }
+        if let Some(waiting) = self.loading.get_mut(key) {
+            return waiting.push(work);
+        }
+        self.loading.insert(key.clone(), vec![work]);
+        self.load(key.clone());
+    }
+
+    /// Applies all that is queued for a saga, in one commit.
+    pub(crate) fn turn(&mut self, key: &SagaKey) {
+        let now = self.context.seams.now();
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        if resident.staged.is_some() || resident.queue.is_empty() {
+            return;
+        }
+        let mut works: Vec<Work> = resident.queue.drain(..).collect();
+        works.sort_by_key(Work::is_timer);
+        let mut change = Change::new(resident.saga.clone());
+        let mut done = Vec::with_capacity(works.len());
+        let mut changed = false;
+        for work in works {
+            match resident.apply(&mut change, work, now) {
+                Some((work, did)) => {
+                    changed |= did;
+                    done.push(work);
+                }
+                None => continue,
+            }
+        }
+        if changed {
+            return self.stage(key, change, done, now);
+        }
+        for work in done {
+            resident.done(work, false, false);
+        }
+        self.settle(key);
+    }
+
+    /// Prepares a change and sends its commit on its way.
+    fn stage(&mut self, key: &SagaKey, mut change: Change, works: Vec<Work>, now: Timestamp) {
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        change.prepare(&resident.compiled, &mut resident.values, &resident.payloads, now);
+        let is_start = change.saga.state.revision == 0;
+        let at = CommitAt {
+            lease: self.lease,
+            op: OpId(self.context.seams.bits()),
+            node: &self.context.config.node,
+            now,
+            retention: self.context.config.retention,
+        };
+        let (saga, payloads, commit) = change.into_commit(&at);
+        if crate::planted::is("intent_after_call") {
+            resident.saga = saga.clone();
+            resident.payloads.extend(payloads.iter().cloned());
+            self.start_calls(key);
+        }
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        resident.staged = Some(Staged { saga, payloads, works, is_start });
+        let pending = Pending { commit, answer_to: self.events.clone() };
+        if self.context.commits.send(pending).is_err() {
+            self.ended = Some(Ended::Stopped);
+        }
+    }
+
+    fn committed(&mut self, key: &SagaKey, result: Result<Committed, CommitError>) {
+        let Some(staged) = self.residents.get_mut(key).and_then(|resident| resident.staged.take()) else { return };
+        match result {
+            Ok(Committed::Now | Committed::Duplicate) => self.is_durable(key, staged),
+            Err(error) => self.not_committed(key, staged, &error),
+        }
+    }
+
+    fn is_durable(&mut self, key: &SagaKey, staged: Staged) {
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        resident.saga = staged.saga;
+        resident.payloads.extend(staged.payloads);
+        for work in staged.works {
+            resident.done(work, true, staged.is_start);
+        }
+        self.notify(key);
+        if !self.stopping {
+            self.start_calls(key);
+        }
+        self.turn(key);
+        self.settle(key);
+    }
+
+    fn not_committed(&mut self, key: &SagaKey, staged: Staged, error: &CommitError) {
+        match error {
+            // Somebody else wrote, or an earlier attempt did: what the store has is the truth.
+            CommitError::Stale { .. } => self.reload(key, staged.works),
+            CommitError::Reserved => {
+                self.forget(key, staged.works, || RequestError::Reserved(key.clone()));
+            }
+            CommitError::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
+            CommitError::Full => {
+                let Some(resident) = self.residents.get_mut(key) else { return };
+                resident.queue.extend(staged.works);
+                let at = self.context.seams.now() + FULL_RETRY;
+                self.set_timer(key, Some(at));
+            }
+            // Our own mistakes: this saga is left alone and reported, the others go on.
+            CommitError::WrongShard | CommitError::Overwrite { .. } => {
+                let problem = || RequestError::Unreadable(error.to_string());
+                self.context.shared.stats.unreadable(key, &problem());
+                self.forget(key, staged.works, problem);
+            }
+            CommitError::Fenced => {
+                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "the shard is lost");
+                self.ended = Some(Ended::Lost);
+            }
+            CommitError::Ambiguous(_) => {
+                let error = crate::error::with_sources(error);
+                tracing::warn!(shard = self.lease.shard.0, saga = %key, error, "starting again from the store");
+                self.ended = Some(Ended::Doubtful);
+            }
+        }
+    }
+
+    /// Drops a saga from memory, and tells whoever waits.
+    fn forget(&mut self, key: &SagaKey, works: Vec<Work>, error: impl Fn() -> RequestError) {
+        self.set_timer(key, None);
+        let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
+        for work in works.into_iter().chain(queue) {
+            work.refuse(&error);
+        }
+    }
+
+    /// Reads a saga again and does the work on what is found. Timers are dropped; the loaded saga has its own.
+    fn reload(&mut self, key: &SagaKey, works: Vec<Work>) {
+        self.set_timer(key, None);
+        let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
+        let waiting = works.into_iter().chain(queue).filter(|work| !work.is_timer()).collect();
+        self.loading.insert(key.clone(), waiting);
+        self.load(key.clone());
+    }
+
+    fn notify(&mut self, key: &SagaKey) {
+        let Some(resident) = self.residents.get(key) else { return };
+        let Some(watcher) = self.watchers.get(key) else { return };
+        let state = &resident.saga.state;
+        let progress = Progress { revision: state.revision, status: standing::status(&resident.saga) };
+        watcher.send_replace(Some(progress));
+        if watcher.receiver_count() == 0 || state.phase.is_terminal() {
+            self.watchers.remove(key);
+        }
+    }
+
+    /// Sets a saga's timer, or lets it leave memory when nothing needs it there.
+    pub(crate) fn settle(&mut self, key: &SagaKey) {
+        let Some(resident) = self.residents.get(key) else { return };
+        if resident.staged.is_some() || !resident.queue.is_empty() {
+            return;
+        }
+        let due = next_due(&resident.saga);
+        if resident.calls.is_empty() && self.may_leave(&resident.saga, due) {
+            self.set_timer(key, None);
+            self.residents.remove(key);
+            return;
+        }
+        // A timer that changes nothing must not spin.
+        let soonest = self.context.seams.now() + TICK_MIN;
+        self.set_timer(key, due.map(|due| due.max(soonest)));
+    }
+
+    /// A saga may leave memory if a scan to come will find it, or nothing but a request can move it.
+    fn may_leave(&self, saga: &Saga, due: Option<Timestamp>) -> bool {
+        let covered = self.horizon.max(self.scanning);
+        saga.state.phase.is_terminal() || due.is_none_or(|due| covered.is_some_and(|covered| due > covered))
+    }
+
+    fn set_timer(&mut self, key: &SagaKey, due: Option<Timestamp>) {
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        if let Some(old) = std::mem::replace(&mut resident.timer, due) {
+            self.timers.remove(&(old, key.clone()));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, key.clone()));
+        }
+    }
+}
+
+impl Resident {
+    /// Applies one piece of work to a change in the making. `None`: it was answered already.
+    fn apply(&self, change: &mut Change, work: Work, now: Timestamp) -> Option<(Work, bool)> {
+        let Work::Apply { event, expected_revision, reply } = work else { return Some((work, false)) };
+        let found = self.saga.state.revision;
+        if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
+            let work = Work::Apply { event, expected_revision, reply };
+            work.refuse(|| RequestError::RevisionMoved { expected, found });
+            return None;
+        }
+        let step = change.apply(&event, now);
+        let work = Work::Apply { event, expected_revision, reply };
+        match step {
+            Step::Changed => Some((work, true)),
+            Step::Same => Some((work, false)),
+            Step::Refused(error) => {
+                tracing::debug!(saga = %self.saga.state.head.key, %error, "refused");
+                work.refuse(|| RequestError::Illegal(error));
+                None
+            }
+        }
+    }
+
+    /// Answers whoever waited for this work.
+    fn done(&self, work: Work, changed: bool, is_start: bool) {
+        match work {
+            Work::Apply { reply: Some(reply), .. } => self.answer(reply, changed),
+            Work::Apply { reply: None, .. } => {}
+            Work::SameStart { definition, input, reply } => self.answer_start(&definition, input, reply, is_start),
+        }
+    }
+}

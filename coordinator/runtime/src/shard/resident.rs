@@ -1,0 +1,154 @@
+//! A saga in its owner's memory.
+//!
+//! Only data and its bookkeeping. Invariant: `saga` and `payloads` are what the store has; what a commit under way will make of
+//! them is in `staged` and is seen by nobody before it is durable. One commit of a saga is under way at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use amends_definition::Compiled;
+use amends_engine::event::Event;
+use amends_engine::ids::{DefinitionName, Operation, StepIndex};
+use amends_engine::payload::{Digest, Payload, PayloadKey};
+use amends_engine::saga::Saga;
+use amends_engine::time::Timestamp;
+
+use crate::coordinator::Answered;
+use crate::error::RequestError;
+use crate::snapshot::Snapshot;
+
+use super::Reply;
+
+/// Names one call: step, operation, attempt.
+pub(crate) type CallId = (StepIndex, Operation, u32);
+
+/// Something to be done to a saga once no commit of it is under way.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Apply an event.
+    Apply {
+        /// The event.
+        event: Event,
+        /// Only at this revision.
+        expected_revision: Option<u64>,
+        /// Who waits.
+        reply: Option<Reply>,
+    },
+    /// Somebody starts a saga that is there already: compare, and answer.
+    SameStart {
+        /// What they gave.
+        definition: DefinitionName,
+        /// What they gave.
+        input: Digest,
+        /// Who waits.
+        reply: Reply,
+    },
+}
+
+impl Work {
+    /// Work that nobody waits for.
+    pub(crate) fn event(event: Event) -> Self {
+        Self::Apply { event, expected_revision: None, reply: None }
+    }
+
+    /// Timers come after answers that are already here (semantics A13).
+    pub(crate) fn is_timer(&self) -> bool {
+        matches!(self, Self::Apply { event: Event::Due, .. })
+    }
+
+    /// Tells whoever waits that it can't be done.
+    pub(crate) fn refuse(self, error: impl FnOnce() -> RequestError) {
+        match self {
+            Self::Apply { reply: Some(reply), .. } | Self::SameStart { reply, .. } => {
+                // Whoever waited may have gone away; then nobody needs the answer.
+                let _ = reply.send(Err(error()));
+            }
+            Self::Apply { reply: None, .. } => {}
+        }
+    }
+}
+
+/// A change whose commit is under way.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    /// What the saga becomes.
+    pub(crate) saga: Saga,
+    /// Payloads that go with it.
+    pub(crate) payloads: Vec<(PayloadKey, Payload)>,
+    /// What led to it; done again from the store's state should the commit be stale.
+    pub(crate) works: Vec<Work>,
+    /// Whether it is the saga's first commit.
+    pub(crate) is_start: bool,
+}
+
+/// A saga in memory.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    /// The saga as it is in the store. Before its first commit: as it was begun.
+    pub(crate) saga: Saga,
+    /// Its definition, compiled.
+    pub(crate) compiled: Arc<Compiled>,
+    /// Its payloads.
+    pub(crate) payloads: BTreeMap<PayloadKey, Payload>,
+    /// Input and outputs as values, for expressions; filled when first needed.
+    pub(crate) values: Values,
+    /// The change under way.
+    pub(crate) staged: Option<Staged>,
+    /// What waits for it.
+    pub(crate) queue: VecDeque<Work>,
+    /// Calls that were started and haven't reported.
+    pub(crate) calls: BTreeSet<CallId>,
+    /// Its place among the owner's timers.
+    pub(crate) timer: Option<Timestamp>,
+}
+
+/// Parsed payloads.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    /// The input.
+    pub(crate) input: serde_json::Value,
+    /// Whether `input` has been parsed.
+    pub(crate) has_input: bool,
+    /// Outputs of actions.
+    pub(crate) outputs: BTreeMap<StepIndex, serde_json::Value>,
+}
+
+impl Resident {
+    /// A saga that isn't committing and has nothing queued.
+    pub(crate) fn new(saga: Saga, compiled: Arc<Compiled>, payloads: BTreeMap<PayloadKey, Payload>) -> Self {
+        Self {
+            saga,
+            compiled,
+            payloads,
+            values: Values::default(),
+            staged: None,
+            queue: VecDeque::new(),
+            calls: BTreeSet::new(),
+            timer: None,
+        }
+    }
+
+    /// The saga as it is in the store, for whoever asks.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::new(Snapshot { saga: self.saga.clone(), payloads: self.payloads.clone() })
+    }
+
+    /// Answers somebody with the saga as it is in the store.
+    pub(crate) fn answer(&self, reply: Reply, changed: bool) {
+        // Whoever waited may have gone away; then nobody needs the answer.
+        let _ = reply.send(Ok(Answered { snapshot: self.snapshot(), changed }));
+    }
+
+    /// Answers a start: the saga that it made, the same saga where it is a repeat, or a refusal.
+    pub(crate) fn answer_start(&self, definition: &DefinitionName, input: Digest, reply: Reply, created: bool) {
+        let head = &self.saga.state.head;
+        let difference = if head.definition != *definition {
+            "definition"
+        } else if head.input != input {
+            "input"
+        } else {
+            return self.answer(reply, created);
+        };
+        let _ = reply.send(Err(RequestError::AlreadyExists { key: head.key.clone(), difference }));
+    }
+}

@@ -1,0 +1,3 @@
+//! Integration tests of the runtime, in one binary.
+
+mod participant;

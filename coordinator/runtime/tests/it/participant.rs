@@ -1,0 +1,7 @@
+//! Calls to real servers on this machine: what is told apart, what is sent, and that nothing is sent twice.
+//!
+//! No clock decides a test: time-outs are awaited, and ejections run on a clock that the test sets.
+
+mod calls;
+mod reflection;
+mod servers;
