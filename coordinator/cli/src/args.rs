@@ -1,0 +1,65 @@
+//! The command line as a whole: what every command understands, and the tree of commands.
+//!
+//! Never reads a file or calls anybody. Invariant: a flag has one meaning in the whole tree; the commands add only what
+//! belongs to them.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::completions::Completions;
+use crate::commands::definition::DefinitionCommand;
+use crate::commands::participant::ParticipantCommand;
+use crate::commands::saga::SagaCommand;
+use crate::connect::Address;
+use crate::output::Format;
+
+/// Runs sagas and TCC transactions across gRPC services, and makes amends when one of them fails.
+#[derive(Debug, Parser)]
+#[command(name = "amends", version, max_term_width = 100, after_help = crate::exit::HELP)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command that talks to a coordinator needs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Common {
+    /// Where the coordinator answers gRPC
+    #[arg(long, global = true, env = "AMENDS_ADDRESS", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    pub(crate) address: Address,
+    /// The tenant
+    #[arg(long, short, global = true, default_value = "default", value_name = "NAME")]
+    pub(crate) namespace: String,
+    /// How to print answers
+    #[arg(long, short, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start, find, watch and repair sagas
+    #[command(subcommand)]
+    Saga(SagaCommand),
+    /// Check and register definitions
+    #[command(subcommand)]
+    Definition(DefinitionCommand),
+    /// Register the services that carry out steps
+    #[command(subcommand)]
+    Participant(ParticipantCommand),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// What a command that changes a saga needs besides the saga.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Act only if the saga is still at this revision
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "NUMBER")]
+    pub(crate) expected_revision: u64,
+}

@@ -1,0 +1,31 @@
+//! The commands, a file per verb or, while they are small, per noun.
+//!
+//! Never shares state between commands: each opens what it needs and ends. Where to look next: `args.rs` for the tree,
+//! [`saga`] for the largest noun.
+
+pub(crate) mod completions;
+pub(crate) mod definition;
+pub(crate) mod participant;
+pub(crate) mod saga;
+
+use std::future::Future;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Failure;
+
+/// Runs what the command line asks for.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let common = arguments.common;
+    match arguments.command {
+        Command::Saga(command) => as_client(command.run(&common)),
+        Command::Definition(command) => command.run(&common),
+        Command::Participant(command) => as_client(command.run(&common)),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+/// A client makes one call after the other: one thread is enough, and starts quicker than many.
+fn as_client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Process)?;
+    runtime.block_on(command)
+}

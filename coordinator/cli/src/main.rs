@@ -1,0 +1,32 @@
+//! `amends`: the life of the process, from the command line to the exit code.
+//!
+//! Never decides anything about sagas: every command is a call of the public API, so that whatever this program can do,
+//! any client can. Invariant: data goes to stdout and everything else to stderr, so that output can be piped; the exit
+//! codes are those of [`exit::Exit`] and nothing else.
+//!
+//! Where to look next: [`commands`] for the verbs, [`output`] for how answers are shown, `amends-proto` for the API.
+
+mod args;
+mod commands;
+mod confirm;
+mod connect;
+mod exit;
+mod input;
+mod output;
+mod payload;
+mod time;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match commands::run(args::Arguments::parse()) {
+        Ok(()) => exit::Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("amends: {failure}");
+            failure.exit().into()
+        }
+    }
+}

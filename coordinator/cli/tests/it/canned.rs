@@ -1,0 +1,218 @@
+//! The sagas, definitions and participants that the fake coordinator knows.
+//!
+//! Times are days and a half from now, so that ages come out the same whenever the tests run.
+
+use amends_proto::v1::{
+    CodeMeaning, Decision, DecisionCause, Definition, Doubt, Effect, HistoryEntry, HistoryKind, Operation,
+    OperationState, OperationStatus, OutcomeKind, Participant, Payload, Residue, Saga, SagaPhase, SagaStatus,
+    SourceFormat, Step, Stuck, StuckReason, Waiting, WaitingReason, payload::Encoding,
+};
+use pbjson_types::{Duration, Timestamp};
+
+/// That many days and a half ago; negative: to come.
+pub(crate) fn days_ago(days: i64) -> Option<Timestamp> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let seconds = i64::try_from(now.as_secs()).expect("small") - days * 86_400 - days.signum() * 43_200;
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+pub(crate) fn json(text: &'static str) -> Option<Payload> {
+    Some(Payload { encoding: Encoding::Json.into(), data: text.into() })
+}
+
+pub(crate) fn saga(id: &str) -> Option<Saga> {
+    match id {
+        "order-1001" => Some(stuck()),
+        "order-1002" => Some(waiting()),
+        "order-1003" => Some(completed()),
+        _ => None,
+    }
+}
+
+fn base(id: &str, status: SagaStatus, phase: SagaPhase) -> Saga {
+    Saga {
+        namespace: "default".to_owned(),
+        id: id.to_owned(),
+        definition: "checkout".to_owned(),
+        version: 3,
+        status: status.into(),
+        phase: phase.into(),
+        revision: 7,
+        input: json("{\"order_id\": \"1001\",\n \"amount_minor\": 9007199254740993}"),
+        labels: [("order".to_owned(), "1001".to_owned())].into(),
+        create_time: days_ago(3),
+        update_time: days_ago(2),
+        deadline: days_ago(-4),
+        principal: "shop".to_owned(),
+        ..Saga::default()
+    }
+}
+
+pub(crate) fn operation(operation: Operation, status: OperationStatus, attempts: u32) -> OperationState {
+    OperationState { operation: operation.into(), status: status.into(), attempts, ..OperationState::default() }
+}
+
+fn stuck() -> Saga {
+    let refused = OperationState {
+        last_outcome: OutcomeKind::Rejected.into(),
+        last_code: "FAILED_PRECONDITION".to_owned(),
+        last_message: "already shipped\u{1b}[2J".to_owned(),
+        ..operation(Operation::Compensate, OperationStatus::Stuck, 40)
+    };
+    let reserved = OperationState {
+        output: json("{\"reservation_id\":\"r-77\"}"),
+        ..operation(Operation::Action, OperationStatus::Succeeded, 1)
+    };
+    let declined = OperationState {
+        last_code: "INSUFFICIENT_FUNDS".to_owned(),
+        last_message: "balance is 12".to_owned(),
+        ..operation(Operation::Action, OperationStatus::Rejected, 1)
+    };
+    Saga {
+        decision: Some(Decision {
+            cause: DecisionCause::Rejected.into(),
+            step: "charge".to_owned(),
+            code: "INSUFFICIENT_FUNDS".to_owned(),
+            message: "balance is 12".to_owned(),
+            time: days_ago(3),
+            ..Decision::default()
+        }),
+        stuck: vec![Stuck {
+            reason: StuckReason::CompensationRefused.into(),
+            since: days_ago(2),
+            step: "reserve-stock".to_owned(),
+            operation: Operation::Compensate.into(),
+            code: "FAILED_PRECONDITION".to_owned(),
+            message: "already shipped\u{1b}[2J".to_owned(),
+        }],
+        steps: vec![
+            step("reserve-stock", "inventory", Effect::Stands, vec![reserved, refused]),
+            Step { pivot: true, ..step("charge", "payment", Effect::None, vec![declined]) },
+            step("ship", "inventory", Effect::None, vec![operation(Operation::Action, OperationStatus::NotStarted, 0)]),
+        ],
+        residue: vec![Residue {
+            step: "reserve-stock".to_owned(),
+            participant: "inventory".to_owned(),
+            effect: Effect::Stands.into(),
+            output: json("{\"reservation_id\":\"r-77\"}"),
+            message: "compensation refused".to_owned(),
+        }],
+        ..base("order-1001", SagaStatus::Stuck, SagaPhase::Compensating)
+    }
+}
+
+fn step(name: &str, participant: &str, effect: Effect, operations: Vec<OperationState>) -> Step {
+    Step {
+        name: name.to_owned(),
+        participant: participant.to_owned(),
+        effect: effect.into(),
+        operations,
+        ..Step::default()
+    }
+}
+
+fn waiting() -> Saga {
+    let retrying = OperationState {
+        last_doubt: Doubt::NoAnswer.into(),
+        last_code: "DEADLINE_EXCEEDED".to_owned(),
+        ..operation(Operation::Action, OperationStatus::Retrying, 2)
+    };
+    Saga {
+        late: true,
+        waiting: vec![Waiting {
+            reason: WaitingReason::RetryDue.into(),
+            since: days_ago(2),
+            until: days_ago(-5),
+            step: "charge".to_owned(),
+            operation: Operation::Action.into(),
+            message: "DEADLINE_EXCEEDED: no answer within 3s".to_owned(),
+        }],
+        steps: vec![step("charge", "payment", Effect::Possible, vec![retrying])],
+        ..base("order-1002", SagaStatus::Running, SagaPhase::Running)
+    }
+}
+
+fn completed() -> Saga {
+    let charged = operation(Operation::Action, OperationStatus::Succeeded, 1);
+    Saga {
+        end_time: days_ago(2),
+        steps: vec![step("charge", "payment", Effect::Stands, vec![charged])],
+        ..base("order-1003", SagaStatus::Completed, SagaPhase::Running)
+    }
+}
+
+pub(crate) fn compensated(id: &str) -> Saga {
+    Saga { end_time: days_ago(2), ..base(id, SagaStatus::Compensated, SagaPhase::Compensating) }
+}
+
+/// What a saga looks like just after it was accepted or changed.
+pub(crate) fn running(id: &str) -> Saga {
+    base(id, SagaStatus::Running, SagaPhase::Running)
+}
+
+pub(crate) fn history() -> Vec<HistoryEntry> {
+    let entry = |sequence, kind: HistoryKind| HistoryEntry {
+        sequence,
+        revision: sequence,
+        time: days_ago(3),
+        kind: kind.into(),
+        node: "node-a".to_owned(),
+        epoch: 5,
+        ..HistoryEntry::default()
+    };
+    vec![
+        HistoryEntry { principal: "shop".to_owned(), ..entry(1, HistoryKind::Started) },
+        HistoryEntry {
+            step: "charge".to_owned(),
+            operation: Operation::Action.into(),
+            attempt: 1,
+            outcome: OutcomeKind::Unknown.into(),
+            doubt: Doubt::NoAnswer.into(),
+            code: "DEADLINE_EXCEEDED".to_owned(),
+            duration: Some(Duration { seconds: 3, nanos: 200_000_000 }),
+            next_attempt_time: days_ago(3),
+            ..entry(2, HistoryKind::AttemptEnded)
+        },
+        HistoryEntry {
+            code: "pivot_unknown".to_owned(),
+            step: "charge".to_owned(),
+            operation: Operation::Action.into(),
+            ..entry(3, HistoryKind::Stuck)
+        },
+        HistoryEntry {
+            step: "charge".to_owned(),
+            principal: "sre".to_owned(),
+            reason: "bank says it never arrived".to_owned(),
+            ..entry(4, HistoryKind::ResolvedAsNotHappened)
+        },
+    ]
+}
+
+pub(crate) fn definition() -> Definition {
+    Definition {
+        namespace: "default".to_owned(),
+        name: "checkout".to_owned(),
+        version: 3,
+        digest: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".to_owned(),
+        format: SourceFormat::Yaml.into(),
+        participants: vec!["inventory".to_owned(), "payment".to_owned()],
+        steps: vec!["reserve-stock".to_owned(), "charge".to_owned()],
+        create_time: days_ago(9),
+        principal: "shop".to_owned(),
+        ..Definition::default()
+    }
+}
+
+pub(crate) fn participant(name: &str) -> Participant {
+    Participant {
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+        endpoints: vec!["http://127.0.0.1:7503".to_owned(), "http://127.0.0.1:7513".to_owned()],
+        refusals_final: true,
+        codes: [("ABORTED".to_owned(), CodeMeaning::Rejected.into())].into(),
+        revision: 2,
+        update_time: days_ago(1),
+        principal: "shop".to_owned(),
+        ..Participant::default()
+    }
+}

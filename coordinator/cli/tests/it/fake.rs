@@ -1,0 +1,238 @@
+//! A coordinator that gives canned answers and remembers what it was asked.
+
+use std::sync::{Arc, Mutex};
+
+use amends_proto::v1::definitions_server::{Definitions, DefinitionsServer};
+use amends_proto::v1::operations_server::{Operations, OperationsServer};
+use amends_proto::v1::participants_server::{Participants, ParticipantsServer};
+use amends_proto::v1::sagas_server::{Sagas, SagasServer};
+use amends_proto::v1::*;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::canned;
+
+/// Ends with its value, and the server with it.
+pub(crate) struct Fake {
+    address: String,
+    answers: Answers,
+    _runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Clone, Default)]
+struct Answers {
+    requests: Arc<Mutex<String>>,
+}
+
+impl Fake {
+    /// Listens on a free port of this machine.
+    pub(crate) fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        let answers = Answers::default();
+        let server = tonic::transport::Server::builder()
+            .add_service(SagasServer::new(answers.clone()))
+            .add_service(OperationsServer::new(answers.clone()))
+            .add_service(DefinitionsServer::new(answers.clone()))
+            .add_service(ParticipantsServer::new(answers.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        runtime.spawn(server);
+        Self { address, answers, _runtime: runtime }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// One line of proto3 JSON per request.
+    pub(crate) fn requests(&self) -> String {
+        self.answers.requests.lock().expect("not poisoned").clone()
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Answers {
+    fn note<T: serde::Serialize>(&self, method: &str, request: Request<T>) -> T {
+        let message = request.into_inner();
+        let json = serde_json::to_string(&message).expect("proto3 JSON");
+        *self.requests.lock().expect("not poisoned") += &format!("{method} {json}\n");
+        message
+    }
+}
+
+fn find(id: &str) -> Result<Saga, Status> {
+    canned::saga(id).ok_or_else(|| Status::not_found(format!("there is no saga {id:?} in namespace \"default\"")))
+}
+
+fn changed(id: &str) -> Answer<Saga> {
+    find(id)?;
+    Ok(Response::new(canned::running(id)))
+}
+
+#[tonic::async_trait]
+impl Sagas for Answers {
+    type WatchStream = std::pin::Pin<Box<dyn Stream<Item = Result<WatchSagaResponse, Status>> + Send>>;
+
+    async fn start(&self, request: Request<StartSagaRequest>) -> Answer<Saga> {
+        let request = self.note("Start", request);
+        let id = if request.saga_id.is_empty() { "derived" } else { &request.saga_id };
+        match (request.definition.as_str(), request.wait) {
+            ("lost", _) => Err(Status::unavailable("the connection broke")),
+            ("taken", _) => Err(Status::already_exists("saga order-1 has another input")),
+            ("refunds", Some(_)) => Ok(Response::new(canned::compensated(id))),
+            _ => Ok(Response::new(canned::running(id))),
+        }
+    }
+
+    async fn get(&self, request: Request<GetSagaRequest>) -> Answer<Saga> {
+        Ok(Response::new(find(&self.note("Get", request).saga_id)?))
+    }
+
+    async fn list(&self, request: Request<ListSagasRequest>) -> Answer<ListSagasResponse> {
+        let request = self.note("List", request);
+        let (ids, next) = match request.page_token.as_str() {
+            "" => (["order-1001", "order-1002"].as_slice(), "page-2"),
+            _ => (["order-1003"].as_slice(), ""),
+        };
+        let sagas = ids.iter().map(|id| Saga { input: None, steps: Vec::new(), ..find(id).expect("canned") }).collect();
+        Ok(Response::new(ListSagasResponse { sagas, next_page_token: next.to_owned() }))
+    }
+
+    async fn list_history(&self, request: Request<ListHistoryRequest>) -> Answer<ListHistoryResponse> {
+        self.note("ListHistory", request);
+        let entries = canned::history().into_iter().rev().collect();
+        Ok(Response::new(ListHistoryResponse { entries, next_page_token: String::new() }))
+    }
+
+    async fn watch(&self, request: Request<WatchSagaRequest>) -> Answer<Self::WatchStream> {
+        let saga = find(&self.note("Watch", request).saga_id)?;
+        let bare = Saga { steps: Vec::new(), ..saga };
+        let history = canned::history();
+        let (early, late) = history.split_at(2);
+        let changes =
+            [early, late].map(|entries| Ok(WatchSagaResponse { saga: Some(bare.clone()), entries: entries.to_vec() }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(changes))))
+    }
+
+    async fn cancel(&self, request: Request<CancelSagaRequest>) -> Answer<CancelSagaResponse> {
+        let request = self.note("Cancel", request);
+        let result = match request.saga_id.as_str() {
+            "order-1003" => {
+                return Err(Status::failed_precondition("saga order-1003 is completed: nothing can be cancelled"));
+            }
+            "order-1002" => CancelResult::Recorded,
+            _ => CancelResult::Compensating,
+        };
+        Ok(Response::new(CancelSagaResponse { result: result.into(), saga: Some(find(&request.saga_id)?) }))
+    }
+
+    async fn complete_step(&self, request: Request<CompleteStepRequest>) -> Answer<CompleteStepResponse> {
+        let request = self.note("CompleteStep", request);
+        let result = match request.saga_id.as_str() {
+            "order-1001" => CompletionResult::Late,
+            _ => CompletionResult::Applied,
+        };
+        let saga = Some(canned::running(&request.saga_id));
+        Ok(Response::new(CompleteStepResponse { result: result.into(), saga }))
+    }
+}
+
+#[tonic::async_trait]
+impl Operations for Answers {
+    async fn retry(&self, request: Request<RetrySagaRequest>) -> Answer<Saga> {
+        changed(&self.note("Retry", request).saga_id)
+    }
+
+    async fn skip(&self, request: Request<SkipOperationRequest>) -> Answer<Saga> {
+        changed(&self.note("Skip", request).saga_id)
+    }
+
+    async fn resolve(&self, request: Request<ResolveOperationRequest>) -> Answer<Saga> {
+        changed(&self.note("Resolve", request).saga_id)
+    }
+
+    async fn force_stop(&self, request: Request<ForceStopSagaRequest>) -> Answer<Saga> {
+        let request = self.note("ForceStop", request);
+        match request.expected_revision {
+            0 | 7 => changed(&request.saga_id),
+            other => Err(Status::aborted(format!("saga {} is at revision 7, not {other}", request.saga_id))),
+        }
+    }
+
+    async fn pause(&self, request: Request<PauseSagaRequest>) -> Answer<Saga> {
+        changed(&self.note("Pause", request).saga_id)
+    }
+
+    async fn resume(&self, request: Request<ResumeSagaRequest>) -> Answer<Saga> {
+        changed(&self.note("Resume", request).saga_id)
+    }
+}
+
+#[tonic::async_trait]
+impl Definitions for Answers {
+    async fn register(&self, request: Request<RegisterDefinitionRequest>) -> Answer<RegisterDefinitionResponse> {
+        let request = self.note("Register", request);
+        let finding = |severity: Severity, rule: &str, message: &str, help: &str| Finding {
+            severity: severity.into(),
+            rule: rule.to_owned(),
+            message: message.to_owned(),
+            help: help.to_owned(),
+            line: 4,
+            column: 5,
+            step: "charge".to_owned(),
+        };
+        let warning = finding(Severity::Warning, "AM-L041", "the step's timeout is longer than the saga's", "");
+        if !request.source.contains("broken") {
+            let definition = Some(canned::definition());
+            return Ok(Response::new(RegisterDefinitionResponse {
+                definition,
+                created: true,
+                findings: vec![warning],
+            }));
+        }
+        if request.dry_run {
+            let error = finding(Severity::Error, "AM-L021", "there is no step \"reserve\"", "name a step above it");
+            return Ok(Response::new(RegisterDefinitionResponse {
+                findings: vec![error, warning],
+                ..Default::default()
+            }));
+        }
+        let details = ErrorDetails::with_bad_request_violation("4:5 AM-L021", "there is no step \"reserve\"");
+        Err(Status::with_error_details(Code::InvalidArgument, "the definition has 1 error", details))
+    }
+
+    async fn get(&self, request: Request<GetDefinitionRequest>) -> Answer<Definition> {
+        self.note("Get", request);
+        Ok(Response::new(Definition { source: "saga: checkout\nsteps: []\n".to_owned(), ..canned::definition() }))
+    }
+
+    async fn list(&self, request: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {
+        self.note("List", request);
+        let definitions = vec![canned::definition()];
+        Ok(Response::new(ListDefinitionsResponse { definitions, next_page_token: String::new() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Participants for Answers {
+    async fn put(&self, request: Request<PutParticipantRequest>) -> Answer<Participant> {
+        let put = self.note("Put", request).participant.unwrap_or_default();
+        Ok(Response::new(Participant { revision: 1, update_time: canned::days_ago(0), ..put }))
+    }
+
+    async fn get(&self, request: Request<GetParticipantRequest>) -> Answer<Participant> {
+        Ok(Response::new(canned::participant(&self.note("Get", request).name)))
+    }
+
+    async fn list(&self, request: Request<ListParticipantsRequest>) -> Answer<ListParticipantsResponse> {
+        let request = self.note("List", request);
+        let (name, next) = if request.page_token.is_empty() { ("inventory", "page-2") } else { ("payment", "") };
+        let participants = vec![canned::participant(name)];
+        Ok(Response::new(ListParticipantsResponse { participants, next_page_token: next.to_owned() }))
+    }
+}

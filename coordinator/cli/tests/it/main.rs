@@ -1,0 +1,14 @@
+//! The real binary against a coordinator that gives canned answers: what is printed, where, and with which exit code.
+//!
+//! Never tests the coordinator. Outputs are compared with files in `golden/`; after a wanted change run the tests with
+//! `UPDATE_GOLDEN=1` and read the diff.
+
+mod canned;
+mod definitions;
+mod fake;
+mod harness;
+mod help;
+mod participants;
+mod repairs;
+mod sagas;
+mod usage;

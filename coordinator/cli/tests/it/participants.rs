@@ -1,0 +1,48 @@
+//! Registering participants and looking at them.
+
+use crate::harness::{amends, check};
+
+#[test]
+fn list_and_show() {
+    check("participant-list", &["participant", "list"]);
+    check("participant-show", &["participant", "show", "payment"]);
+}
+
+#[test]
+fn register_by_flags() {
+    let arguments = [
+        "participant",
+        "register",
+        "payment",
+        "--endpoint",
+        "http://127.0.0.1:7503",
+        "--refusals-final",
+        "--code",
+        "ABORTED=rejected",
+    ];
+    check("participant-register", &arguments);
+}
+
+#[test]
+fn register_from_a_file_reads_descriptors_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("payment.bin"), b"\x0a\x00").expect("written");
+    let file = folder.path().join("payment.yaml");
+    let text = "participant: payment\nendpoints: [http://127.0.0.1:7503]\nrefusals: final\ncodes: { ABORTED: pending }\ndescriptors: payment.bin\n";
+    std::fs::write(&file, text).expect("written");
+    let fake = crate::fake::Fake::start();
+    let run = amends(&["participant", "register", "-f", &file.display().to_string(), "--address", fake.address()]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let expected = r#"Put {"participant":{"namespace":"default","name":"payment","endpoints":["http://127.0.0.1:7503"],"refusalsFinal":true,"descriptorSet":"CgA=","codes":{"ABORTED":"CODE_MEANING_PENDING"}}}"#;
+    assert_eq!(fake.requests().trim_end(), expected);
+}
+
+#[test]
+fn a_mistake_in_the_file_names_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("payment.yaml");
+    std::fs::write(&file, "participant: payment\nendpoint: http://127.0.0.1:7503\n").expect("written");
+    let run = amends(&["participant", "register", "-f", &file.display().to_string()]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("payment.yaml: ") && run.stderr.contains("line 2"), "{}", run.stderr);
+}

@@ -1,0 +1,255 @@
+//! Reads the settings: defaults, then a file, then the environment, then flags; the last one wins.
+//!
+//! Never guesses: what it doesn't know is refused, with the option's path and where it came from. Invariant: the known
+//! options are exactly those of [`DEFAULT_FILE`], so that none is undocumented.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat, Source as _, Value, ValueKind};
+
+use super::{DEFAULT_FILE, ServerConfig, check};
+
+/// Settings that a command line gives; they win.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// `store.data`.
+    pub data: Option<PathBuf>,
+    /// `grpc.listen`.
+    pub grpc: Option<String>,
+    /// `http.listen`.
+    pub http: Option<String>,
+    /// `store.kind`.
+    pub store: Option<String>,
+    /// `node`.
+    pub node: Option<String>,
+}
+
+/// Settings that the server doesn't start with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read or isn't what its name says.
+    #[error("configuration file {}: {problem}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An option that doesn't exist.
+    #[error("configuration: there is no option `{key}` (in {origin}): {mend}")]
+    Unknown {
+        /// Its path.
+        key: String,
+        /// Where it was given.
+        origin: String,
+        /// What to do.
+        mend: String,
+    },
+    /// A value that can't be used.
+    #[error("configuration: {key}: {problem}")]
+    Value {
+        /// The option's path.
+        key: String,
+        /// What is wrong with it, and the mend.
+        problem: String,
+    },
+}
+
+/// Reads and checks all settings.
+pub fn load(flags: &Flags) -> Result<ServerConfig, ConfigError> {
+    load_from(flags, environment())
+}
+
+/// `AMENDS__SECTION__OPTION`; variables with a single underscore are the command line's.
+fn environment() -> Environment {
+    Environment::with_prefix("AMENDS").prefix_separator("__").separator("__").try_parsing(true)
+}
+
+fn load_from(flags: &Flags, environment: Environment) -> Result<ServerConfig, ConfigError> {
+    let mut builder = Config::builder();
+    if let Some(path) = &flags.config {
+        let file = File::from(path.clone()).format(format_of(path)?);
+        // Read here once more than needed, so that an error is known to be the file's.
+        file.collect().map_err(|error| ConfigError::File { path: path.clone(), problem: error.to_string() })?;
+        builder = builder.add_source(file);
+    }
+    builder = builder.add_source(environment);
+    for (key, value) in [
+        ("store.data", flags.data.as_ref().map(|path| path.to_string_lossy().into_owned())),
+        ("grpc.listen", flags.grpc.clone()),
+        ("http.listen", flags.http.clone()),
+        ("store.kind", flags.store.clone()),
+        ("node", flags.node.clone()),
+    ] {
+        builder = builder.set_override_option(key, value).map_err(|error| unusable(&error))?;
+    }
+    let values = builder.build().map_err(|error| unusable(&error))?;
+    refuse_unknown(&values)?;
+    let config: ServerConfig = values.try_deserialize().map_err(|error| unusable(&error))?;
+    check::check(&config)?;
+    Ok(config)
+}
+
+fn format_of(path: &Path) -> Result<FileFormat, ConfigError> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => Ok(FileFormat::Yaml),
+        Some("toml") => Ok(FileFormat::Toml),
+        _ => {
+            let problem = "its name must end in .yaml, .yml or .toml".to_owned();
+            Err(ConfigError::File { path: path.to_owned(), problem })
+        }
+    }
+}
+
+/// Refuses options that the default file doesn't have. Typed reading would refuse them too, without saying where they are.
+fn refuse_unknown(given: &Config) -> Result<(), ConfigError> {
+    let known = known_options();
+    for (key, origin) in options("", &given.cache) {
+        // A value where a section belongs is a wrong type, which typed reading explains.
+        let section = format!("{key}.");
+        if known.contains(&key) || known.iter().any(|option| option.starts_with(&section)) {
+            continue;
+        }
+        let mend = mend(&key, &known);
+        return Err(ConfigError::Unknown { key, origin, mend });
+    }
+    Ok(())
+}
+
+/// An option of the same name in another section, or all options.
+fn mend(key: &str, known: &BTreeSet<String>) -> String {
+    let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    match known.iter().find(|option| name(option) == name(key)) {
+        Some(option) => format!("did you mean `{option}`?"),
+        None => format!("use one of {}", Vec::from_iter(known.iter().map(String::as_str)).join(", ")),
+    }
+}
+
+/// The paths of all options that there are.
+fn known_options() -> BTreeSet<String> {
+    let defaults = Config::builder().add_source(File::from_str(DEFAULT_FILE, FileFormat::Yaml)).build();
+    let found = defaults.map(|defaults| options("", &defaults.cache)).unwrap_or_default();
+    found.into_iter().map(|(key, _)| key).collect()
+}
+
+/// The paths of all options in a tree, each with where it came from, in the order of the paths.
+fn options(path: &str, value: &Value) -> Vec<(String, String)> {
+    let ValueKind::Table(table) = &value.kind else {
+        return vec![(path.to_owned(), value.origin().unwrap_or("flags").to_owned())];
+    };
+    let inner = |(key, value): (&String, &Value)| {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        options(&path, value)
+    };
+    let mut found: Vec<_> = table.iter().flat_map(inner).collect();
+    found.sort();
+    found
+}
+
+fn unusable(error: &config::ConfigError) -> ConfigError {
+    let (key, problem) = match error {
+        config::ConfigError::At { key: Some(key), error, .. } => (key.clone(), error.to_string()),
+        config::ConfigError::Type { key: Some(key), unexpected, expected, .. } => {
+            (key.clone(), format!("{unexpected} is no {expected}; see config.default.yaml for its form"))
+        }
+        _ => ("as a whole".to_owned(), error.to_string()),
+    };
+    ConfigError::Value { key, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LogFormat, StoreKind};
+
+    fn load_with(flags: &Flags, variables: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        load_from(flags, environment().source(Some(variables)))
+    }
+
+    fn in_file(name: &str, text: &str) -> (tempfile::TempDir, Flags) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        (folder, Flags { config: Some(path), ..Flags::default() })
+    }
+
+    fn refusal(flags: &Flags, variables: &[(&str, &str)]) -> String {
+        load_with(flags, variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_file_says_what_the_defaults_are_and_lists_every_option() {
+        let (_folder, flags) = in_file("all.yaml", DEFAULT_FILE);
+        assert_eq!(load_with(&flags, &[]).unwrap(), ServerConfig::default());
+        let defaults = Config::try_from(&ServerConfig::default()).unwrap();
+        let all: BTreeSet<String> = options("", &defaults.cache).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(all, known_options());
+        assert_eq!(load_with(&Flags::default(), &[]).unwrap(), ServerConfig::default());
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let text = "grpc: { listen: '127.0.0.1:1' }\nhttp: { listen: '127.0.0.1:1' }\nstore: { shards: 3 }";
+        let (_folder, mut flags) = in_file("some.yml", text);
+        flags.grpc = Some("127.0.0.1:3".to_owned());
+        let variables = [("AMENDS__GRPC__LISTEN", "127.0.0.1:2"), ("AMENDS__HTTP__LISTEN", "127.0.0.1:2")];
+        let config = load_with(&flags, &variables).unwrap();
+        assert_eq!((config.grpc.listen.port(), config.http.listen.port()), (3, 2));
+        assert_eq!(config.store.shards, 3);
+    }
+
+    #[test]
+    fn toml_and_the_environment_say_the_same_as_yaml() {
+        let (_folder, flags) = in_file("a.toml", "[sagas]\nretention = \"1d\"\n[log]\nformat = \"json\"\n");
+        let config = load_with(&flags, &[("AMENDS__STORE__KIND", "memory"), ("AMENDS__LIMITS__INPUT_BYTES", "512")]).unwrap();
+        assert_eq!(config.sagas.retention.as_secs(), 24 * 3600);
+        assert_eq!((config.log.format, config.store.kind), (LogFormat::Json, StoreKind::Memory));
+        assert_eq!(config.limits.input_bytes, 512);
+        // Other variables of ours are none of the server's business.
+        assert!(load_with(&Flags::default(), &[("AMENDS_ADDRESS", "http://127.0.0.1:1")]).is_ok());
+    }
+
+    #[test]
+    fn what_it_doesnt_know_is_refused_by_its_path() {
+        let (_folder, flags) = in_file("a.yaml", "grpc:\n  lisen: 127.0.0.1:1\n");
+        let text = refusal(&flags, &[]);
+        assert!(text.contains("no option `grpc.lisen`") && text.contains("a.yaml") && text.contains("grpc.listen"), "{text}");
+        let text = refusal(&Flags::default(), &[("AMENDS__STORE__RETENTION", "1d")]);
+        assert!(text.contains("no option `store.retention`") && text.contains("did you mean `sagas.retention`?"), "{text}");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_with_the_mend() {
+        for (variable, value, expected) in [
+            ("AMENDS__GRPC__LISTEN", "0.0.0.0:7400", "grpc.listen: other machines could reach 0.0.0.0:7400"),
+            ("AMENDS__HTTP__LISTEN", "[::]:7480", "write a loopback address such as 127.0.0.1:7480"),
+            ("AMENDS__GRPC__LISTEN", "localhost", "grpc.listen: \"localhost\" is not an address; write ip:port"),
+            ("AMENDS__STORE__SHARDS", "0", "store.shards: 0 is out of range; write a number from 1 to 1024"),
+            ("AMENDS__STORE__SHARDS", "many", "store.shards: string \"many\" is no"),
+            ("AMENDS__STORE__KIND", "redis", "store.kind: "),
+            ("AMENDS__SAGAS__LEASE", "soon", "sagas.lease: \"soon\" is not a time: write 500ms, 10s, 5m, 12h or 7d"),
+            ("AMENDS__SAGAS__LEASE", "1ms", "sagas.lease: 1ms is out of range"),
+            ("AMENDS__LIMITS__INPUT_BYTES", "2000000", "limits.input_bytes: 2000000 is out of range"),
+            ("AMENDS__LOG__FILTER", "a=b=c", "log.filter: "),
+            ("AMENDS__GRPC", "127.0.0.1:1", "grpc"),
+            ("AMENDS__NODE", "", "node: a node's name has 1 to 128"),
+        ] {
+            let text = refusal(&Flags::default(), &[(variable, value)]);
+            assert!(text.contains(expected), "{variable}={value}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cant_be_used_is_named() {
+        let (_folder, flags) = in_file("a.ini", "");
+        assert!(refusal(&flags, &[]).contains("a.ini: its name must end in .yaml, .yml or .toml"));
+        let (_folder, flags) = in_file("a.yaml", "grpc: [");
+        assert!(refusal(&flags, &[]).starts_with("configuration file "));
+        let gone = Flags { config: Some("/nowhere/a.yaml".into()), ..Flags::default() };
+        assert!(refusal(&gone, &[]).contains("/nowhere/a.yaml"));
+    }
+}

@@ -1,0 +1,210 @@
+//! The server's settings: a tree of typed values with their defaults.
+//!
+//! `config.default.yaml` beside this crate documents every one of them; a test holds the two to each other. Reading them
+//! from file, environment and flags is `load.rs`, judging them `check.rs`. Invariant: a [`ServerConfig`] that [`load`] gave
+//! has passed all checks; nothing else in this crate checks a setting again.
+
+mod address;
+mod check;
+mod duration;
+mod load;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, Flags, load};
+
+/// The reference documentation of all options, as a valid configuration file.
+pub const DEFAULT_FILE: &str = include_str!("../../config.default.yaml");
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The node's name.
+    pub node: String,
+    /// The API.
+    pub grpc: GrpcConfig,
+    /// Health, readiness, version.
+    pub http: HttpConfig,
+    /// Where sagas are remembered.
+    pub store: StoreConfig,
+    /// How sagas run.
+    pub sagas: SagasConfig,
+    /// What is refused.
+    pub limits: LimitsConfig,
+    /// How the server stops.
+    pub shutdown: ShutdownConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// Where gRPC is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// `ip:port`; a loopback address.
+    #[serde(with = "address")]
+    pub listen: SocketAddr,
+}
+
+/// Where HTTP is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// `ip:port`; a loopback address.
+    #[serde(with = "address")]
+    pub listen: SocketAddr,
+}
+
+/// Where sagas are remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Which store.
+    pub kind: StoreKind,
+    /// Its directory.
+    pub data: PathBuf,
+    /// Into how many parts the sagas are divided.
+    pub shards: u16,
+}
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// One file, embedded.
+    Sqlite,
+    /// Gone when the process ends.
+    Memory,
+}
+
+/// How sagas run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SagasConfig {
+    /// How long finished sagas are kept.
+    #[serde(with = "duration")]
+    pub retention: Duration,
+    /// How long a lease on a shard lasts.
+    #[serde(with = "duration")]
+    pub lease: Duration,
+}
+
+/// What is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Largest request.
+    pub message_bytes: usize,
+    /// Largest input of a saga.
+    pub input_bytes: usize,
+    /// Requests at the same time.
+    pub requests: usize,
+    /// Requests at the same time over one connection.
+    pub streams_per_connection: u32,
+    /// When a connection is renewed.
+    #[serde(with = "duration")]
+    pub connection_age: Duration,
+    /// Sagas in memory per shard.
+    pub sagas_per_shard: usize,
+    /// Requests that wait for one shard.
+    pub requests_per_shard: usize,
+}
+
+/// How the server stops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long it waits for what is under way.
+    #[serde(with = "duration")]
+    pub grace: Duration,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Level or directives.
+    pub filter: String,
+    /// For whom.
+    pub format: LogFormat,
+}
+
+/// For whom the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            node: "amends".to_owned(),
+            grpc: GrpcConfig::default(),
+            http: HttpConfig::default(),
+            store: StoreConfig::default(),
+            sagas: SagasConfig::default(),
+            limits: LimitsConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for GrpcConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)) }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7480)) }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { kind: StoreKind::Sqlite, data: PathBuf::from("./amends-data"), shards: 16 }
+    }
+}
+
+impl Default for SagasConfig {
+    fn default() -> Self {
+        Self { retention: Duration::from_secs(7 * 24 * 3600), lease: Duration::from_secs(5) }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes: 1024 * 1024,
+            input_bytes: 256 * 1024,
+            requests: 4096,
+            streams_per_connection: 256,
+            connection_age: Duration::from_secs(30 * 60),
+            sagas_per_shard: 20_000,
+            requests_per_shard: 1024,
+        }
+    }
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10) }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}

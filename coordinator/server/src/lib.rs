@@ -1,0 +1,3 @@
+//! Who may ask, and how.
+mod config;
+pub use config::*;

@@ -1,0 +1,91 @@
+//! Virtual time and seeded randomness: what stands in for the runtime's clock and entropy, and for the world's own chance.
+//!
+//! Nothing here reads the machine. Time is tokio's paused clock, which jumps to the next timer whenever nobody has anything
+//! to do. Invariant: two runs with one seed draw the same numbers in the same order, because each stream of numbers has one
+//! generator of its own and everything runs on one thread.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use amends_engine::time::Timestamp;
+use amends_runtime::seam::{Clock, Entropy};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
+
+/// When every run begins: 1 January 2026. Any date will do; epochs are at least this many milliseconds.
+const BEGINNING: Timestamp = Timestamp(1_767_225_600_000);
+
+/// The only clock there is: nodes, store and participants all read it.
+#[derive(Debug)]
+pub(crate) struct VirtualClock {
+    start: Instant,
+}
+
+impl VirtualClock {
+    /// Starts at the same date in every run.
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// How much virtual time has passed since the run began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        BEGINNING + self.elapsed()
+    }
+}
+
+/// One stream of random numbers.
+#[derive(Debug)]
+pub(crate) struct Dice(Mutex<StdRng>);
+
+impl Dice {
+    /// The stream with this number of a seed. Streams of one seed have nothing to do with each other.
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        bytes[8..16].copy_from_slice(&stream.to_le_bytes());
+        Self(Mutex::new(StdRng::from_seed(bytes)))
+    }
+
+    /// True in so many of a thousand cases. Draws a number even where the answer is certain, so that a rate of nought
+    /// doesn't shift what comes after it.
+    pub(crate) fn chance(&self, per_mille: u32) -> bool {
+        self.below(1000) < u64::from(per_mille)
+    }
+
+    /// A number of at least 0 and less than `end`; 0 where `end` is 0.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        self.draw(|dice| dice.random_range(0..end.max(1)))
+    }
+
+    /// A time of at least `low` and at most `high` milliseconds.
+    pub(crate) fn millis(&self, low: u64, high: u64) -> Duration {
+        Duration::from_millis(low + self.below(high.saturating_sub(low) + 1))
+    }
+
+    /// One of these; `None` of none.
+    pub(crate) fn pick<'a, T>(&self, from: &'a [T]) -> Option<&'a T> {
+        let index = self.below(from.len() as u64);
+        usize::try_from(index).ok().and_then(|index| from.get(index))
+    }
+
+    fn draw<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entropy for Dice {
+    fn bits(&self) -> u128 {
+        self.draw(|dice| dice.random())
+    }
+
+    fn unit(&self) -> f64 {
+        self.draw(|dice| dice.random())
+    }
+}
