@@ -3,6 +3,8 @@
 //! What an expression will give isn't known before there is a saga; what is written out is. Invariant: a field name that
 //! passes here exists, so that preparing a request can't fail on a typing mistake.
 
+use std::collections::BTreeSet;
+
 use prost_reflect::{Kind as FieldKind, MessageDescriptor};
 
 use crate::document::Document;
@@ -17,8 +19,14 @@ use crate::transcode::{Mismatch, find_field, kind_name, scalar, to_message, unkn
 pub(crate) fn check_request(request: &Template, descriptor: &MessageDescriptor, findings: &mut Findings) {
     match &request.kind {
         Kind::Map(entries) if !descriptor.full_name().starts_with("google.protobuf.") => {
+            let mut seen = BTreeSet::new();
             for (key, value) in entries {
-                match find_field(descriptor, &key.text) {
+                let field = find_field(descriptor, &key.text);
+                if field.as_ref().is_some_and(|field| !seen.insert(field.number())) {
+                    let message = format!("`{}` is the other name of a field that is set already", key.text);
+                    findings.error(rules::WRONG_REQUEST_TYPE, key.place, message, "keep one of them");
+                }
+                match field {
                     Some(field) if field.is_list() => check_list(value, &field.kind(), findings),
                     Some(field) if field.is_map() => check_map(value, &field.kind(), findings),
                     Some(field) => check_value(value, &field.kind(), findings),

@@ -5,6 +5,7 @@
 //! bytes. It fetches nothing. Invariant: a [`Method`] is unary and its messages can be transcoded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -71,7 +72,7 @@ pub enum DescriptorsError {
 }
 
 /// A method that a step calls.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Method {
     path: String,
     pub(crate) input: MessageDescriptor,
@@ -88,8 +89,13 @@ impl Method {
     }
 }
 
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Method({})", self.path)
+    }
+}
+
 /// The methods of one participant.
-#[derive(Debug)]
 pub(crate) struct Methods {
     pool: DescriptorPool,
 }

@@ -78,7 +78,7 @@ pub(crate) struct StepText {
 #[derive(Debug, Clone)]
 pub(crate) enum CompensateText {
     /// By a call.
-    Call(OperationText),
+    Call(Box<OperationText>),
     /// Not at all, for this reason.
     None(String),
 }

@@ -121,9 +121,23 @@ impl Findings {
     }
 }
 
+/// A text of the team's as a message shows it: cut, so that a message stays a line.
+pub(crate) fn shown(text: &str) -> String {
+    const LENGTH_MAX: usize = 80;
+    match text.char_indices().nth(LENGTH_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A duration as a team would write it.
+pub(crate) fn shown_duration(duration: std::time::Duration) -> String {
+    jiff::fmt::friendly::SpanPrinter::new().unsigned_duration_to_string(&duration)
+}
+
 /// The known word that a mistyped one most likely stands for.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let close = (word.chars().count() + 2) / 3;
+    let close = word.chars().count().div_ceil(3);
     let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= close).min().map(|(_, candidate)| candidate)
 }

@@ -174,9 +174,8 @@ fn read_text(text: &Text, at: Place, known: &[Root], findings: &mut Findings) ->
 }
 
 fn compile(source: &str, place: Place, known: &[Root]) -> Result<Expression, (Place, String, String)> {
-    let expression = Expression::compile(source, place, known).map_err(|trouble| {
-        (place.plus(source[..trouble.offset.min(source.len())].chars().count()), trouble.message, trouble.mend)
-    })?;
+    let expression = Expression::compile(source, place, known)
+        .map_err(|trouble| (place.plus(trouble.offset), trouble.message, trouble.mend))?;
     if expression.is_constant()
         && let Err(error) = expression.evaluate(&Variables::default())
     {
@@ -258,5 +257,4 @@ fn expression_length(text: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "template_tests.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _,
-    SerializeOptions, Value as Field,
+    Value as Field,
 };
 use serde_json::Value;
 
@@ -18,34 +18,13 @@ use crate::expression::path::Segment;
 use crate::finding::did_you_mean;
 
 mod encode;
+mod json;
+mod mismatch;
+
 pub(crate) use encode::encode;
-
-/// Why a value can't become a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mismatch {
-    /// The way to the offending value, innermost first.
-    reversed: Vec<Segment>,
-    /// What is wrong with it.
-    pub(crate) message: String,
-    /// What to do about it.
-    pub(crate) mend: String,
-}
-
-impl Mismatch {
-    fn new(message: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { reversed: Vec::new(), message: message.into(), mend: mend.into() }
-    }
-
-    fn inside(mut self, segment: Segment) -> Self {
-        self.reversed.push(segment);
-        self
-    }
-
-    /// The way to the offending value.
-    pub(crate) fn path(&self) -> Vec<Segment> {
-        self.reversed.iter().rev().cloned().collect()
-    }
-}
+pub(crate) use json::{UnreadableReply, to_json};
+pub(crate) use mismatch::{Mismatch, kind_name, unknown_field};
+use mismatch::{misfit, wrong_type};
 
 /// A message from JSON; unknown fields are errors.
 pub(crate) fn to_message(descriptor: &MessageDescriptor, value: &Value) -> Result<DynamicMessage, Mismatch> {
@@ -68,13 +47,6 @@ pub(crate) fn to_message(descriptor: &MessageDescriptor, value: &Value) -> Resul
 /// The field of this name in the .proto file or in its JSON form.
 pub(crate) fn find_field(descriptor: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
     descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name))
-}
-
-/// An unknown field, and what is there instead.
-pub(crate) fn unknown_field(descriptor: &MessageDescriptor, name: &str) -> Mismatch {
-    let known: Vec<String> = descriptor.fields().map(|field| field.name().to_owned()).collect();
-    let message = format!("`{}` has no field `{name}`", descriptor.full_name());
-    Mismatch::new(message, did_you_mean(name, known.iter().map(String::as_str)))
 }
 
 fn set(message: &mut DynamicMessage, name: &str, value: &Value) -> Result<(), Mismatch> {
@@ -159,7 +131,7 @@ pub(crate) fn scalar(kind: &Kind, value: &Value) -> Result<Field, Mismatch> {
         Kind::Uint64 | Kind::Fixed64 => unsigned().map(Field::U64),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => signed().and_then(|n| i32::try_from(n).ok()).map(Field::I32),
         Kind::Uint32 | Kind::Fixed32 => unsigned().and_then(|n| u32::try_from(n).ok()).map(Field::U32),
-        Kind::Double => value.as_f64().map(Field::F64),
+        Kind::Double => check_exact(value).ok().and_then(|()| value.as_f64()).map(Field::F64),
         Kind::Float => value.as_f64().map(|number| number as f32).filter(|number| number.is_finite()).map(Field::F32),
         Kind::Enum(words) => match value {
             Value::String(word) => {
@@ -174,7 +146,7 @@ pub(crate) fn scalar(kind: &Kind, value: &Value) -> Result<Field, Mismatch> {
         },
         Kind::Bytes => value.as_str().and_then(base64),
     };
-    converted.ok_or_else(|| wrong_type(value, kind_name(kind)))
+    converted.ok_or_else(|| misfit(kind, value))
 }
 
 /// Both alphabets, as proto3's JSON takes them.
@@ -198,7 +170,7 @@ fn well_known(descriptor: &MessageDescriptor, value: &Value) -> Result<DynamicMe
     }
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     DynamicMessage::deserialize_with_options(descriptor.clone(), value, &options)
-        .map_err(|_| wrong_type(value, &format!("a {name}")))
+        .map_err(|_| Mismatch::new(format!("it can't become a {name}"), "see the JSON form of this message type"))
 }
 
 /// `google.protobuf.Value` has floats only: an integer that they can't hold would change silently.
@@ -217,74 +189,6 @@ fn check_exact(value: &Value) -> Result<(), Mismatch> {
         Value::Object(entries) => entries.values().try_for_each(check_exact),
         _ => Ok(()),
     }
-}
-
-fn wrong_type(value: &Value, wanted: &str) -> Mismatch {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(number) if number.is_f64() => "a number with a fraction or exponent",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
-    };
-    let fits = match value {
-        Value::Number(_) => " of this size",
-        Value::String(_) => " of this form",
-        _ => "",
-    };
-    Mismatch::new(format!("it must be {wanted}, and {found}{fits} can't become one"), "correct the value or the field")
-}
-
-/// How messages call a kind.
-pub(crate) fn kind_name(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Double => "a double",
-        Kind::Float => "a float",
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => "an int32",
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => "an int64",
-        Kind::Uint32 | Kind::Fixed32 => "a uint32",
-        Kind::Uint64 | Kind::Fixed64 => "a uint64",
-        Kind::Bool => "true or false",
-        Kind::String => "a text",
-        Kind::Bytes => "base64",
-        Kind::Message(_) => "a message",
-        Kind::Enum(_) => "a word of its enum",
-    }
-}
-
-/// A reply that has no JSON form.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnreadableReply {
-    /// Not a message of its type.
-    #[error("the reply is no {0}")]
-    Undecodable(String, #[source] prost::DecodeError),
-    /// It holds a `google.protobuf.Any` of an unknown type, or a time outside JSON's range.
-    #[error("the reply is a {0} that JSON can't show")]
-    NoJson(String),
-}
-
-/// A reply's bytes as JSON bytes: 64-bit integers as numbers, defaults written out so that expressions can read them.
-pub(crate) fn to_json(
-    descriptor: &MessageDescriptor,
-    has_maps: bool,
-    bytes: &[u8],
-) -> Result<Vec<u8>, UnreadableReply> {
-    const OPTIONS: SerializeOptions =
-        SerializeOptions::new().stringify_64_bit_integers(false).use_proto_field_name(true).skip_default_fields(false);
-    let name = || descriptor.full_name().to_owned();
-    let message = DynamicMessage::decode(descriptor.clone(), bytes)
-        .map_err(|error| UnreadableReply::Undecodable(name(), error))?;
-    let no_json = |_| UnreadableReply::NoJson(name());
-    if has_maps {
-        let mut value = message.serialize_with_options(serde_json::value::Serializer, &OPTIONS).map_err(no_json)?;
-        value.sort_all_objects();
-        return Ok(value.to_string().into_bytes());
-    }
-    let mut json = Vec::with_capacity(bytes.len() * 3 + 64);
-    message.serialize_with_options(&mut serde_json::Serializer::new(&mut json), &OPTIONS).map_err(no_json)?;
-    Ok(json)
 }
 
 #[cfg(test)]

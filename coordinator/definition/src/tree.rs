@@ -8,8 +8,11 @@
 use serde_json::Number;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span};
 
+mod plain;
+
 use crate::finding::{Findings, Place};
 use crate::rules;
+use plain::{Plain, plain};
 
 /// Deepest nesting of lists and maps.
 pub(crate) const DEPTH_MAX: usize = 64;
@@ -55,6 +58,22 @@ impl Node {
             NodeValue::List(_) => "a list",
             NodeValue::Map(_) => "a map",
         }
+    }
+
+    /// The node at a JSON pointer, or as near to it as there is one.
+    pub(crate) fn at_pointer(&self, pointer: &str) -> &Self {
+        let mut node = self;
+        for part in pointer.split('/').skip(1) {
+            let name = part.replace("~1", "/").replace("~0", "~");
+            let inner = match &node.value {
+                NodeValue::List(items) => name.parse::<usize>().ok().and_then(|index| items.get(index)),
+                NodeValue::Map(entries) => entries.iter().find(|(key, _)| key.text == name).map(|(_, inner)| inner),
+                _ => None,
+            };
+            let Some(inner) = inner else { return node };
+            node = inner;
+        }
+        node
     }
 
     /// The value without places.
@@ -248,49 +267,6 @@ where
     }
 }
 
-/// What an unquoted scalar means by YAML 1.2's core schema, but for what loses digits.
-enum Plain {
-    Value(NodeValue),
-    Refused(String),
-    Text,
-}
-
-fn plain(text: &str) -> Plain {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Plain::Value(NodeValue::Null),
-        "true" | "True" | "TRUE" => return Plain::Value(NodeValue::Bool(true)),
-        "false" | "False" | "FALSE" => return Plain::Value(NodeValue::Bool(false)),
-        ".inf" | "-.inf" | "+.inf" | ".nan" | ".Inf" | ".NaN" => {
-            return Plain::Refused(format!("`{text}` is no number that JSON has"));
-        }
-        _ => {}
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
-        return Plain::Text;
-    }
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return integer(text, digits);
-    }
-    let numeric = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'-' | b'+');
-    match text.parse::<f64>().ok().and_then(Number::from_f64) {
-        Some(number) if digits.bytes().all(numeric) => Plain::Value(NodeValue::Number(number)),
-        _ => Plain::Text,
-    }
-}
-
-fn integer(text: &str, digits: &str) -> Plain {
-    if digits.len() > 1 && digits.starts_with('0') {
-        return Plain::Refused(format!("`{text}` is a number with a leading zero"));
-    }
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let number = text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from));
-    match number {
-        Ok(number) => Plain::Value(NodeValue::Number(number)),
-        Err(_) => Plain::Refused(format!("`{text}` has more than 64 bits")),
-    }
-}
-
 fn place(marker: &Marker) -> Place {
     Place { line: small(marker.line().max(1)), column: small(marker.col() + 1) }
 }
@@ -300,5 +276,4 @@ fn small(number: usize) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "tree_tests.rs"]
 mod tests;

@@ -186,27 +186,39 @@ fn engine_definition(
 }
 
 fn assemble(document: &Document, engine: Definition, methods: BoundMethods) -> Compiled {
-    let names = engine.indices().zip(document.step_names()).map(|(index, name)| (name.to_string(), index)).collect();
+    let names: BTreeMap<String, StepIndex> =
+        engine.indices().zip(document.step_names()).map(|(index, name)| (name.to_string(), index)).collect();
     let steps = document.steps.iter().zip(methods).map(|(step, mut methods)| {
         let operations = OPERATIONS.map(|operation| {
             let text = step.operation(operation)?;
             methods[slot(operation)].take().map(|method| bound(step, text, method))
         });
-        CompiledStep { when: step.when.clone(), operations }
+        CompiledStep { when: step.when.clone(), reads: reads_of(step, &names), operations }
     });
     Compiled {
         file: Arc::clone(&document.file),
         participants: document.calls().into_keys().collect(),
         input: document.input.clone(),
         labels: document.labels.clone(),
-        names,
         steps: steps.collect(),
+        names,
         engine: Arc::new(engine),
     }
 }
 
 /// In the order of their slots.
 const OPERATIONS: [Operation; 4] = [Operation::Action, Operation::Compensate, Operation::Confirm, Operation::Query];
+
+/// The steps whose outputs a step's condition and requests read.
+fn reads_of(step: &StepText, names: &BTreeMap<String, StepIndex>) -> Vec<StepIndex> {
+    let requests = step.operations().flat_map(|(_, text)| text.request.expressions());
+    let expressions = step.when.iter().chain(requests);
+    let paths = expressions.flat_map(|expression| expression.reads().iter().chain(expression.tests()));
+    let mut reads: Vec<StepIndex> = paths.filter_map(|path| names.get(path.step()?).copied()).collect();
+    reads.sort_unstable();
+    reads.dedup();
+    reads
+}
 
 fn bound(step: &StepText, text: &OperationText, method: Method) -> CompiledOperation {
     let own = |name: &str| name == step.name.as_str();

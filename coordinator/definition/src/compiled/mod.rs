@@ -9,6 +9,7 @@ mod prepare;
 mod reply;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use amends_engine::definition::Definition;
@@ -28,8 +29,7 @@ pub use reply::{Judgement, ReplyError};
 /// Longest value of a label, in bytes.
 pub const LABEL_LENGTH_MAX: usize = 256;
 
-/// A definition ready to run. Cheap to share behind an [`Arc`].
-#[derive(Debug)]
+/// A definition ready to run. Share it behind an [`Arc`].
 pub struct Compiled {
     file: Arc<str>,
     engine: Arc<Definition>,
@@ -40,14 +40,14 @@ pub struct Compiled {
     steps: Vec<CompiledStep>,
 }
 
-#[derive(Debug)]
 struct CompiledStep {
     when: Option<Expression>,
+    /// Whose outputs its condition and requests read; sorted.
+    reads: Vec<StepIndex>,
     /// By [`slot`].
     operations: [Option<CompiledOperation>; 4],
 }
 
-#[derive(Debug)]
 struct CompiledOperation {
     method: Method,
     request: Request,
@@ -59,7 +59,6 @@ struct CompiledOperation {
     when: Option<Expression>,
 }
 
-#[derive(Debug)]
 enum Request {
     /// The same for every saga.
     Encoded(Bytes),
@@ -92,6 +91,13 @@ pub enum LabelError {
     },
 }
 
+impl fmt::Debug for Compiled {
+    /// Name and version: descriptors would fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Compiled({} v{})", self.engine.name(), self.engine.version())
+    }
+}
+
 impl Compiled {
     /// The engine's part: steps, order, limits.
     pub fn engine(&self) -> &Arc<Definition> {
@@ -119,6 +125,11 @@ impl Compiled {
     /// The method that an operation calls; `None` where the step doesn't have it.
     pub fn method(&self, step: StepIndex, operation: Operation) -> Option<&Method> {
         self.operation(step, operation).map(|operation| &operation.method)
+    }
+
+    /// The steps whose outputs preparing this step may read; sorted. Others need not be in a [`Scope`].
+    pub fn reads(&self, step: StepIndex) -> &[StepIndex] {
+        self.steps.get(step.get()).map_or(&[], |step| &step.reads)
     }
 
     /// What a status code means to an operation, where its `codes:` say so. `code` is gRPC's name, `FAILED_PRECONDITION`.

@@ -14,7 +14,7 @@ use cel::{Context, Env, ExecutionError};
 use serde_json::Value;
 
 use super::absent;
-use super::parse::Tree;
+use super::rewrite::Tree;
 use super::value::{to_cel, to_json};
 use super::variables::{Found, Variables};
 
@@ -29,7 +29,7 @@ static FUNCTIONS: LazyLock<Arc<Env>> =
 
 /// The value of a tree, or what went wrong.
 pub(super) fn evaluate(tree: &Tree, source: &str, variables: &Variables<'_>) -> Result<Value, String> {
-    check_budget(tree, variables)?;
+    check_budget(tree, source, variables)?;
     let resolver = Resolver { tree, variables, values: tree.paths.iter().map(|_| OnceLock::new()).collect() };
     let evaluated = catch_unwind(AssertUnwindSafe(|| {
         let mut context = Context::with_env(Arc::clone(&FUNCTIONS));
@@ -68,11 +68,11 @@ impl VariableResolver for Resolver<'_> {
 }
 
 /// Refuses what could take too long or grow too large with these values.
-fn check_budget(tree: &Tree, variables: &Variables<'_>) -> Result<(), String> {
-    if tree.loops == 0 && tree.additions == 0 {
+fn check_budget(tree: &Tree, source: &str, variables: &Variables<'_>) -> Result<(), String> {
+    if tree.loops == 0 && tree.additions == 0 && tree.nodes <= WORK_MAX {
         return Ok(());
     }
-    let mut measure = Measure { bytes: 0, longest: tree.longest_list };
+    let mut measure = Measure { bytes: source.len() as u64, longest: tree.longest_list };
     for path in &tree.paths {
         match variables.find(path) {
             Ok(Found::Json(value)) => measure.add(value),
@@ -118,12 +118,12 @@ fn describe(error: &ExecutionError, tree: &Tree, variables: &Variables<'_>) -> S
     match error {
         ExecutionError::UndeclaredReference(name) => missing_path(name, tree, variables),
         ExecutionError::NoSuchOverload(overload) => overload.to_string(),
-        ExecutionError::UnexpectedType { got, want } => format!("it needs a {want} and has a {got}"),
+        ExecutionError::UnexpectedType { got, want } => format!("it needs {want} and has {got}"),
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
-            format!("`{operator}` can't take a {} and a {}", kind(left), kind(right))
+            format!("`{operator}` doesn't work on {} and {}", kind(left), kind(right))
         }
         ExecutionError::ValuesNotComparable(left, right) => {
-            format!("a {} can't be compared with a {}", kind(left), kind(right))
+            format!("{} can't be compared with {}", kind(left), kind(right))
         }
         ExecutionError::NoSuchKey(_) => "a key that it looks up isn't there".to_owned(),
         ExecutionError::IndexOutOfBounds(_) => "an index is outside its list".to_owned(),

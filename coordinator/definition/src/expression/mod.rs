@@ -1,12 +1,13 @@
 //! One `${…}`: compiled once, when a definition is read, and evaluated as often as needed.
 //!
 //! A plain lookup never meets CEL; the rest is evaluated by the `cel` crate, which stays hidden behind this module. Nothing
-//! here parses at run time. Invariants: an evaluation ends within [`WORK_MAX`] and [`SIZE_MAX`], and no error text holds a
-//! value, since values are what customers sent (reliability-and-security §4.6). `parse.rs` has the limits on the text.
+//! here parses at run time. Invariants: an evaluation ends within the budget of `evaluate.rs`, and no error text holds a value,
+//! since values are what customers sent (reliability-and-security §4.6). `parse.rs` limits texts, `rewrite.rs` trees.
 
 mod evaluate;
 mod parse;
 pub(crate) mod path;
+mod rewrite;
 mod value;
 pub(crate) mod variables;
 
@@ -33,7 +34,7 @@ enum Kind {
     /// Looks one thing up.
     Path(Path),
     /// Everything else.
-    Cel(Box<parse::Tree>),
+    Cel(Box<rewrite::Tree>),
 }
 
 /// An expression that has no value here and now. Holds places and names, never values.
@@ -51,7 +52,7 @@ impl Expression {
     pub(crate) fn compile(source: &str, place: Place, known: &[Root]) -> Result<Self, Trouble> {
         let kind = match Path::parse(source, known) {
             Some(path) => {
-                parse::check_path(&path)?;
+                rewrite::check_path(&path)?;
                 Kind::Path(path)
             }
             None => Kind::Cel(Box::new(parse::parse(source, known)?)),

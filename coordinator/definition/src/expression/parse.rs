@@ -1,47 +1,20 @@
 //! From an expression's text to a CEL tree that is safe to evaluate.
 //!
-//! CEL's parser can abort the process and its evaluation has no budget, so text is refused before it (length, brackets) and
-//! the tree after it (depth, nested loops). Every lookup in the tree is then replaced by a numbered variable: evaluation
-//! converts only what is looked up, errors name the whole path, and the lint knows what is read. Invariant: a tree that
-//! leaves here is at most [`TREE_DEPTH_MAX`] deep, nests at most [`LOOPS_MAX`] loops and calls only known functions.
+//! CEL's parser recurses so deeply that a long or nested text aborts the process, so length and brackets are limited before
+//! it sees a text (dependencies.md note 6); `rewrite.rs` limits the tree that comes out. It evaluates nothing. Invariant:
+//! what can't be read ends as a [`Trouble`] that says where, in words that don't need a grammar.
 
-use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::parser::Parser;
 
-use super::path::{Path, Root, Segment};
-use super::variables::SAGA_FACTS;
-use crate::finding::did_you_mean;
+use super::path::Root;
+use super::rewrite::{Tree, rewrite};
+use crate::finding::shown;
 
 /// Longest expression, in bytes.
-pub(super) const SOURCE_MAX: usize = 4096;
+const SOURCE_MAX: usize = 4096;
 /// Deepest nesting of brackets, and of CEL's own recursion.
 const BRACKETS_MAX: u16 = 24;
-/// Deepest tree; a `+` chain of so many parts is one level each.
-const TREE_DEPTH_MAX: usize = 48;
-/// Most loops (`all`, `exists`, `map` …) inside one another.
-const LOOPS_MAX: u32 = 2;
-
-/// Functions of CEL that exist here. Those for dates and durations don't: they would pull in a second time library.
-const FUNCTIONS: [&str; 13] = [
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "bool",
-    "dyn",
-    "type",
-];
-const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
-const TYPES: [&str; 9] = ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type"];
-
-/// What is wrong with an expression, and how many bytes from its beginning.
+/// What is wrong with an expression, and how many characters from its beginning.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     pub(crate) message: String,
@@ -49,43 +22,14 @@ pub(crate) struct Trouble {
     pub(crate) offset: usize,
 }
 
-/// A tree in which lookups are numbered variables: `$0` is the value of `paths[0]`, `?0` whether `tests[0]` is there.
-#[derive(Debug, Clone)]
-pub(super) struct Tree {
-    pub(super) root: IdedExpr,
-    pub(super) paths: Vec<Path>,
-    pub(super) tests: Vec<Path>,
-    /// Nodes in it.
-    pub(super) nodes: u64,
-    /// Additions in it: what makes texts and lists grow.
-    pub(super) additions: u64,
-    /// Most loops inside one another.
-    pub(super) loops: u32,
-    /// Longest list written out in it.
-    pub(super) longest_list: u64,
-}
-
 /// Parses with all limits. Must run on a big stack.
 pub(super) fn parse(source: &str, known: &[Root]) -> Result<Tree, Trouble> {
     check_text(source)?;
     let parsed = Parser::new().max_recursion_depth(BRACKETS_MAX).parse(source);
-    let root = parsed.map_err(|errors| syntax_trouble(source, &errors))?;
-    let tree = Tree {
-        root: IdedExpr::default(),
-        paths: vec![],
-        tests: vec![],
-        nodes: 0,
-        additions: 0,
-        loops: 0,
-        longest_list: 0,
-    };
-    let mut rewriter = Rewriter { known, bound: Vec::new(), loops: 0, tree };
-    let mut root = root;
-    rewriter.rewrite(&mut root, 0)?;
-    Ok(Tree { root, ..rewriter.tree })
+    rewrite(parsed.map_err(|errors| syntax_trouble(source, &errors))?, known)
 }
 
-fn trouble(message: impl Into<String>, mend: impl Into<String>) -> Trouble {
+pub(super) fn trouble(message: impl Into<String>, mend: impl Into<String>) -> Trouble {
     Trouble { message: message.into(), mend: mend.into(), offset: 0 }
 }
 
@@ -100,10 +44,10 @@ fn check_text(source: &str) -> Result<(), Trouble> {
         ));
     }
     let mut depth = 0_u16;
-    for (offset, byte) in source.bytes().enumerate() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+    for (offset, character) in source.chars().enumerate() {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         if depth > BRACKETS_MAX {
@@ -114,186 +58,44 @@ fn check_text(source: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// CEL's own words, first error only, without its drawing of the source.
+/// What CEL found first, in fewer words and without its drawing of the source.
 fn syntax_trouble(source: &str, errors: &cel::ParseErrors) -> Trouble {
     let mend = "expressions are CEL: `a == b`, `has(a.b) ? a.b : ''`, `a + 1`, `'text'`";
     let Some(first) = errors.errors.first() else { return trouble("the expression can't be read", mend) };
     let line = first.msg.lines().next().unwrap_or_default();
-    let text = line.strip_prefix("Syntax error: ").unwrap_or(line).trim();
     let single_line = !source.trim_end().contains('\n');
     let column = usize::try_from(first.pos.1).unwrap_or(0);
-    let offset = if single_line && first.pos.0 <= 1 { column.saturating_sub(1).min(source.len()) } else { 0 };
-    Trouble { message: format!("the expression can't be read: {text}"), mend: mend.into(), offset }
+    let offset = if single_line && first.pos.0 <= 1 { column.saturating_sub(1) } else { 0 };
+    Trouble { message: format!("the expression can't be read: {}", plainly(line)), mend: mend.into(), offset }
 }
 
-struct Rewriter<'k> {
-    known: &'k [Root],
-    /// Variables of the loops around the node.
-    bound: Vec<String>,
-    loops: u32,
-    tree: Tree,
-}
-
-impl Rewriter<'_> {
-    fn rewrite(&mut self, node: &mut IdedExpr, depth: usize) -> Result<(), Trouble> {
-        if depth > TREE_DEPTH_MAX {
-            return Err(trouble(
-                format!("the expression is more than {TREE_DEPTH_MAX} levels deep"),
-                "join texts with `${a}${b}` instead of `+`, or compute it before",
-            ));
-        }
-        self.tree.nodes += 1;
-        if let Some(lookup) = self.lookup(&node.expr)? {
-            node.expr = Expr::Ident(lookup);
-            return Ok(());
-        }
-        match &mut node.expr {
-            Expr::Ident(name) => self.check_name(name),
-            Expr::Literal(_) => Ok(()),
-            Expr::Select(select) => self.rewrite(&mut select.operand, depth + 1),
-            Expr::Call(call) => self.call(call, depth),
-            Expr::List(list) => {
-                self.tree.longest_list = self.tree.longest_list.max(list.elements.len() as u64);
-                list.elements.iter_mut().try_for_each(|element| self.rewrite(element, depth + 1))
-            }
-            Expr::Map(map) => map.entries.iter_mut().try_for_each(|entry| match &mut entry.expr {
-                EntryExpr::MapEntry(entry) => {
-                    self.rewrite(&mut entry.key, depth + 1)?;
-                    self.rewrite(&mut entry.value, depth + 1)
-                }
-                EntryExpr::StructField(field) => self.rewrite(&mut field.value, depth + 1),
-            }),
-            Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth),
-            Expr::Struct(_) => {
-                Err(trouble("messages can't be built in an expression", "write the fields out in the request"))
-            }
-            Expr::Unspecified => Err(trouble("the expression can't be read", "check it for something left out")),
-        }
-    }
-
-    fn call(&mut self, call: &mut CallExpr, depth: usize) -> Result<(), Trouble> {
-        let operator = call.func_name.contains(['_', '@', '!']) && !MACROS.contains(&call.func_name.as_str());
-        if !operator && !FUNCTIONS.contains(&call.func_name.as_str()) {
-            let known = FUNCTIONS.into_iter().chain(MACROS);
-            let message = format!("there is no function `{}` with these arguments", call.func_name);
-            return Err(trouble(message, did_you_mean(&call.func_name, known)));
-        }
-        self.tree.additions += u64::from(call.func_name == operators::ADD);
-        if let Some(target) = &mut call.target {
-            self.rewrite(target, depth + 1)?;
-        }
-        call.args.iter_mut().try_for_each(|argument| self.rewrite(argument, depth + 1))
-    }
-
-    fn comprehension(&mut self, comprehension: &mut ComprehensionExpr, depth: usize) -> Result<(), Trouble> {
-        self.rewrite(&mut comprehension.iter_range, depth + 1)?;
-        self.rewrite(&mut comprehension.accu_init, depth + 1)?;
-        self.loops += 1;
-        self.tree.loops = self.tree.loops.max(self.loops);
-        if self.loops > LOOPS_MAX {
-            let message = format!("more than {LOOPS_MAX} loops inside one another");
-            return Err(trouble(message, "prepare the data so that one loop is enough"));
-        }
-        let outer = self.bound.len();
-        self.bound.extend([comprehension.iter_var.clone(), comprehension.accu_var.clone()]);
-        self.bound.extend(comprehension.iter_var2.clone());
-        for part in [&mut comprehension.loop_cond, &mut comprehension.loop_step, &mut comprehension.result] {
-            self.rewrite(part, depth + 1)?;
-        }
-        self.bound.truncate(outer);
-        self.loops -= 1;
-        Ok(())
-    }
-
-    fn check_name(&self, name: &str) -> Result<(), Trouble> {
-        if self.bound.iter().any(|bound| bound == name) || TYPES.contains(&name) {
-            return Ok(());
-        }
-        let message = format!("`{name}` is not known here");
-        let known = self.known.iter().map(|root| root.as_str());
-        Err(trouble(message, did_you_mean(name, known)))
-    }
-
-    /// The numbered variable that stands for this node, if it is a lookup or a test for one.
-    fn lookup(&mut self, expr: &Expr) -> Result<Option<String>, Trouble> {
-        if let Some(path) = self.test_path(expr) {
-            self.tree.tests.push(path);
-            return Ok(Some(format!("?{}", self.tree.tests.len() - 1)));
-        }
-        let Some(path) = self.path(expr) else { return Ok(None) };
-        check_path(&path)?;
-        self.tree.paths.push(path);
-        Ok(Some(format!("${}", self.tree.paths.len() - 1)))
-    }
-
-    /// `has(a.b)`, or `'name' in steps`.
-    fn test_path(&self, expr: &Expr) -> Option<Path> {
-        let (mut path, key) = match expr {
-            Expr::Select(select) if select.test => (self.path(&select.operand.expr)?, select.field.clone()),
-            Expr::Call(call) if call.func_name == operators::IN => match call.args.as_slice() {
-                [name, steps] => (self.path(&steps.expr).filter(is_all_steps)?, literal_text(&name.expr)?),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        path.segments.push(Segment::Key(key));
-        Some(path)
-    }
-
-    fn path(&self, expr: &Expr) -> Option<Path> {
-        let (mut expr, mut segments) = (expr, Vec::new());
-        loop {
-            match expr {
-                Expr::Ident(name) if !self.bound.contains(name) => {
-                    segments.reverse();
-                    return Some(Path { root: Root::find(name, self.known)?, segments });
-                }
-                Expr::Select(select) if !select.test => {
-                    segments.push(Segment::Key(select.field.clone()));
-                    expr = &select.operand.expr;
-                }
-                Expr::Call(call) if call.func_name == operators::INDEX => {
-                    let [operand, index] = call.args.as_slice() else { return None };
-                    segments.push(literal_segment(&index.expr)?);
-                    expr = &operand.expr;
-                }
-                _ => return None,
-            }
-        }
+/// A parser generator's message as a sentence: what was not expected, without the list of what was.
+fn plainly(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split(" expecting").next().unwrap_or(message).trim();
+    let unexpected =
+        ["mismatched input ", "extraneous input ", "no viable alternative at input ", "token recognition error at: "];
+    match unexpected.iter().find_map(|prefix| message.strip_prefix(prefix)) {
+        Some("'<EOF>'") => "it ends too early".to_owned(),
+        Some(text) => format!("{} is not expected here", shown(text)),
+        None => shown(message),
     }
 }
 
-/// Refuses a path that can't lead anywhere.
-pub(super) fn check_path(path: &Path) -> Result<(), Trouble> {
-    match (path.root, path.segments.as_slice()) {
-        (Root::Steps, [] | [Segment::Index(_), ..]) => {
-            Err(trouble("`steps` alone has no value", "name a step: `steps['name'].field`, or `'name' in steps`"))
-        }
-        (Root::Saga, [Segment::Key(fact)]) if SAGA_FACTS.contains(&fact.as_str()) => Ok(()),
-        (Root::Saga, [Segment::Key(fact), ..]) => {
-            Err(trouble(format!("`saga` has no `{fact}`"), did_you_mean(fact, SAGA_FACTS)))
-        }
-        (Root::Saga, _) => {
-            Err(trouble("`saga` alone has no value", "use `saga.id`, `saga.namespace` or `saga.definition`"))
-        }
-        _ => Ok(()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_characters_not_bytes() {
+        let trouble = check_text(&format!("'ä' + {}", "(".repeat(25))).expect_err("deep");
+        assert_eq!(trouble.offset, 30);
     }
-}
 
-fn is_all_steps(path: &Path) -> bool {
-    path.root == Root::Steps && path.segments.is_empty()
-}
-
-fn literal_text(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
-        _ => None,
-    }
-}
-
-fn literal_segment(expr: &Expr) -> Option<Segment> {
-    match expr {
-        Expr::Literal(LiteralValue::Int(index)) => usize::try_from(*index.inner()).ok().map(Segment::Index),
-        _ => literal_text(expr).map(Segment::Key),
+    #[test]
+    fn a_parser_s_words_become_plain() {
+        assert_eq!(plainly("Syntax error: extraneous input '=' expecting {'[', '{'}"), "'=' is not expected here");
+        assert_eq!(plainly("Syntax error: mismatched input '<EOF>' expecting {'['}"), "it ends too early");
+        assert_eq!(plainly("argument must be a simple name"), "argument must be a simple name");
     }
 }

@@ -62,7 +62,7 @@ fn what_is_not_there_is_named_and_values_are_never_shown() {
         ("input.note + 'x'", "`input.note + 'x'`: `input.note` isn't there"),
         ("has(input.a.b)", "`has(input.a.b)`: `input.a` isn't there"),
         ("steps.skipped.id", "`steps.skipped` isn't there"),
-        ("input.amount + input.secret", "`input.amount + input.secret`: `add` can't take a int and a string"),
+        ("input.amount + input.secret", "`input.amount + input.secret`: `add` doesn't work on int and string"),
         ("int(input.secret)", "`int(input.secret)`: `int` can't take this value"),
         ("input.list[0] > 1", "`input.list[0] > 1`: found no matching overload for '_>_' applied to '(string, int)'"),
         ("input.amount / input.zero", "`input.amount / input.zero`: it divides by zero"),
@@ -105,8 +105,8 @@ fn what_cannot_work_is_refused_with_a_mend() {
 #[test]
 fn limits_hold_at_both_sides() {
     let chain = |parts: usize| vec!["input.a"; parts].join("+");
-    assert!(compile(&chain(40)).is_ok());
-    assert!(compile(&chain(60)).is_err());
+    assert!(compile(&chain(21)).is_ok());
+    assert!(compile(&chain(22)).is_err());
     assert!(compile(&chain(500)).is_err());
     assert!(compile(&format!("'{}'", "x".repeat(4000))).is_ok());
     assert!(compile(&format!("'{}'", "x".repeat(4100))).is_err());
@@ -206,4 +206,23 @@ proptest! {
         let source = parts.concat();
         let _ = evaluate(&source, &json!({"a": [1, "b", {"c": null}]}));
     }
+}
+
+/// The deepest that is accepted must evaluate on half the stack of a server's worker thread, unoptimized.
+#[test]
+fn what_is_accepted_evaluates_on_a_small_stack() {
+    let deepest_chain = (1..60).map(|parts| vec!["input.n"; parts].join("+")).rfind(|chain| compile(chain).is_ok());
+    let deepest_brackets =
+        (1..60).map(|n| format!("{}input.n{}", "[".repeat(n), "]".repeat(n))).rfind(|s| compile(s).is_ok());
+    let nest = (0..126).fold(json!(1), |inner, _| json!([inner]));
+    let input = json!({"n": 1, "nest": nest, "few": [1, 2]});
+    let sources = [
+        deepest_chain.expect("chain"),
+        deepest_brackets.expect("brackets"),
+        "input.nest == input.nest ? input.nest : []".to_owned(),
+        "input.few.map(x, input.few.map(y, [x + y, {'a': [[[[input.nest]]]]}]))".to_owned(),
+    ];
+    let evaluate_all = move || sources.iter().for_each(|source| drop(evaluate(source, &input).expect(source)));
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(evaluate_all).expect("thread");
+    thread.join().expect("no overflow");
 }

@@ -9,7 +9,7 @@ mod pivot;
 mod reads;
 
 use crate::document::{Document, Located, StepText};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, shown_duration};
 use crate::rules;
 pub(crate) use order::Order;
 
@@ -31,7 +31,8 @@ fn check_timeouts(document: &Document, order: Option<&Order>, findings: &mut Fin
             step.action.timeout_place.map(|place| Located { value: step.action.policy.attempt_timeout, place });
         for (limit, what) in [(attempt.as_ref(), "one attempt"), (step.within.as_ref(), "the step")] {
             let Some(limit) = limit.filter(|limit| limit.value > saga) else { continue };
-            let message = format!("{what} may take {:?}, the whole saga only {saga:?}", limit.value);
+            let (limit_shown, saga_shown) = (shown_duration(limit.value), shown_duration(saga));
+            let message = format!("{what} may take {limit_shown}, the whole saga only {saga_shown}");
             let mend = "shorten it, or make the saga's `timeout` longer";
             // After the pivot the saga's time only raises an alarm, so that a longer step is odd and no more.
             match order {

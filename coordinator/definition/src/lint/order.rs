@@ -17,11 +17,11 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Reads and checks all `after`. `None`: there is a cycle.
+    /// Reads and checks all `after`. `None`: a step doesn't exist, or there is a cycle.
     pub(crate) fn of(document: &Document, findings: &mut Findings) -> Option<Self> {
         check_names(document, findings);
-        let after: Vec<Vec<usize>> =
-            (0..document.steps.len()).map(|index| read_after(document, index, findings)).collect();
+        let after: Vec<_> = (0..document.steps.len()).map(|index| read_after(document, index, findings)).collect();
+        let after: Vec<Vec<usize>> = after.into_iter().collect::<Option<_>>()?;
         if let Some(cycle) = find_cycle(&after) {
             report_cycle(document, &cycle, findings);
             return None;
@@ -58,13 +58,14 @@ fn check_names(document: &Document, findings: &mut Findings) {
     findings.about(None);
 }
 
-fn read_after(document: &Document, index: usize, findings: &mut Findings) -> Vec<usize> {
+fn read_after(document: &Document, index: usize, findings: &mut Findings) -> Option<Vec<usize>> {
     let step = &document.steps[index];
     let Some(after) = &step.after else {
-        return index.checked_sub(1).into_iter().collect();
+        return Some(index.checked_sub(1).into_iter().collect());
     };
     findings.about(Some(step.name.as_str()));
     let mut indices = Vec::new();
+    let mut complete = true;
     for name in after {
         match find(document, name.value.as_str()) {
             Some(found) if !indices.contains(&found) => indices.push(found),
@@ -73,11 +74,12 @@ fn read_after(document: &Document, index: usize, findings: &mut Findings) -> Vec
                 let message = format!("`after` names `{}`, and there is no such step", name.value);
                 let mend = did_you_mean(name.value.as_str(), names(document));
                 findings.error(rules::UNKNOWN_STEP, name.place, message, mend);
+                complete = false;
             }
         }
     }
     findings.about(None);
-    indices
+    complete.then_some(indices)
 }
 
 /// The first cycle, each step followed by the one that it waits for.

@@ -11,7 +11,7 @@ use super::Reader;
 use crate::document::Located;
 use crate::expression::Expression;
 use crate::expression::path::Root;
-use crate::finding::{Place, did_you_mean};
+use crate::finding::{Place, did_you_mean, shown};
 use crate::rules;
 use crate::template::{Kind, Template};
 use crate::tree::{Key, Node, NodeValue};
@@ -54,7 +54,7 @@ impl Reader {
                 let message = format!("`{name}` is not supported yet");
                 self.findings.error(rules::NOT_SUPPORTED, key.place, message, "write one step per gRPC call");
             } else if !known.contains(&name) {
-                let message = format!("{what} has no field `{name}`");
+                let message = format!("{what} has no field `{}`", shown(name));
                 let mend = did_you_mean(name, known.iter().copied());
                 self.findings.error(rules::UNKNOWN_FIELD, key.place, message, mend);
             }
@@ -88,7 +88,8 @@ impl Reader {
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         match &node.value {
             NodeValue::Text(text) => Some(&text.text),
-            _ => self.wrong_kind(node, what, "a text", "quote it"),
+            NodeValue::Number(_) | NodeValue::Bool(_) => self.wrong_kind(node, what, "a text", "quote it"),
+            _ => self.wrong_kind(node, what, "a text", "write one text"),
         }
     }
 
@@ -109,7 +110,7 @@ impl Reader {
         match parse(text) {
             Ok(value) => Some(Located { value, place: node.place }),
             Err(error) => {
-                let message = format!("{:?} is no name for a {what}", error.given);
+                let message = format!("{:?} is no name for a {what}", shown(&error.given));
                 self.findings.error(rules::BAD_NAME, node.place, message, NAME_MEND);
                 None
             }
@@ -118,7 +119,7 @@ impl Reader {
 
     pub(super) fn duration(&mut self, node: &Node) -> Option<Located<Duration>> {
         let text = match &node.value {
-            NodeValue::Text(text) => text.text.clone(),
+            NodeValue::Text(text) => shown(&text.text),
             NodeValue::Number(number) => number.to_string(),
             _ => return self.wrong_kind(node, "a duration", "a text", DURATION_MEND),
         };

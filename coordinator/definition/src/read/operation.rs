@@ -13,7 +13,7 @@ use super::step::STEP_ROOTS;
 use crate::codes;
 use crate::document::{Call, Located, MappedOutcome, OperationText};
 use crate::expression::path::Root;
-use crate::finding::did_you_mean;
+use crate::finding::{did_you_mean, shown, shown_duration};
 use crate::rules;
 use crate::template::Template;
 use crate::tree::{Node, NodeValue};
@@ -80,7 +80,7 @@ impl Reader {
             }
             _ => {
                 let mend = "write package, service and method: `inventory.v1.Inventory/Reserve`";
-                self.findings.error(rules::WRONG_SHAPE, node.place, format!("{text:?} names no method"), mend);
+                self.findings.error(rules::WRONG_SHAPE, node.place, format!("{:?} names no method", shown(text)), mend);
                 None
             }
         }
@@ -113,8 +113,9 @@ impl Reader {
         if policy.initial_delay > policy.max_delay {
             let at = initial.or(max).map_or(fields.place, |delay| delay.place);
             let message = format!(
-                "the first delay ({:?}) is longer than the longest ({:?})",
-                policy.initial_delay, policy.max_delay
+                "the first delay ({}) is longer than the longest ({})",
+                shown_duration(policy.initial_delay),
+                shown_duration(policy.max_delay)
             );
             self.findings.error(rules::OUT_OF_RANGE, at, message, "make `max` at least as long as `initial`");
             return None;
@@ -142,8 +143,11 @@ impl Reader {
         let mut codes = BTreeMap::new();
         for (key, value) in entries {
             let Some(code) = codes::MAPPABLE.into_iter().find(|code| *code == key.text) else {
-                let message = format!("`{}` is no status code that can be mapped", key.text);
-                let mend = did_you_mean(&key.text, codes::MAPPABLE);
+                let message = format!("`{}` is no status code that can be mapped", shown(&key.text));
+                let mend = match key.text.as_str() {
+                    "OK" => "say by the reply what it means: `rejected_when`, `pending_when`".to_owned(),
+                    other => did_you_mean(other, codes::MAPPABLE),
+                };
                 self.findings.error(rules::BAD_CODE, key.place, message, mend);
                 continue;
             };
@@ -154,7 +158,7 @@ impl Reader {
                     codes.insert(code, Located { value: outcome, place: value.place });
                 }
                 None => {
-                    let message = format!("{text:?} is nothing that a code can mean");
+                    let message = format!("{:?} is nothing that a code can mean", shown(text));
                     self.findings.error(rules::BAD_CODE, value.place, message, did_you_mean(text, words));
                 }
             }

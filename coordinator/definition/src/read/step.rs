@@ -126,9 +126,17 @@ impl Reader {
                         _ => None,
                     }
                 }
-                None => return self.operation(node, word, Operation::Compensate).map(CompensateText::Call),
+                None => {
+                    return self
+                        .operation(node, word, Operation::Compensate)
+                        .map(|text| CompensateText::Call(Box::new(text)));
+                }
             },
-            _ => return self.operation(node, word, Operation::Compensate).map(CompensateText::Call),
+            _ => {
+                return self
+                    .operation(node, word, Operation::Compensate)
+                    .map(|text| CompensateText::Call(Box::new(text)));
+            }
         };
         if reason.is_none() {
             let message = format!("`{word}: none` says that an effect may stay when the saga turns back, and not why");

@@ -39,7 +39,9 @@ fn round_trip(name: &str, value: &Value) -> Result<Value, String> {
         format!("{}: {} — {}", crate::expression::path::dotted(&error.path()), error.message, error.mend)
     })?;
     let bytes = encode(&message, true);
-    assert_eq!(DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).expect("decode"), message);
+    let plain = prost::Message::encode_to_vec(&message);
+    let decode = |bytes: &[u8]| DynamicMessage::decode(descriptor.clone(), bytes).expect("decode");
+    assert!(decode(&bytes) == decode(&plain), "the sorted bytes are another message");
     let json = to_json(&descriptor, true, &bytes).expect("json");
     Ok(serde_json::from_slice(&json).expect("json"))
 }
@@ -98,41 +100,46 @@ fn what_does_not_fit_is_named_by_path_and_type_and_never_shown() {
     for (value, message) in [
         (
             json!({"big": 1.0}),
-            "big: it must be an int64, and a number with a fraction or exponent of this size can't become one — correct the value or the field",
+            "big: it must be an int64 and is a number with a fraction or exponent — use a whole number: money is whole minor units",
         ),
         (
             json!({"big": "4111x"}),
-            "big: it must be an int64, and a text of this form can't become one — correct the value or the field",
+            "big: it must be an int64 and is a text that isn't one — correct the value or the field",
         ),
         (
             json!({"big": u64::MAX}),
-            "big: it must be an int64, and an integer of this size can't become one — correct the value or the field",
+            "big: it must be an int64 and is an integer out of its range — correct the value or the field",
         ),
         (
             json!({"small": 4_111_111_111_u64}),
-            "small: it must be an int32, and an integer of this size can't become one — correct the value or the field",
+            "small: it must be an int32 and is an integer out of its range — correct the value or the field",
+        ),
+        (
+            json!({"d": 9_007_199_254_740_993_i64}),
+            "d: it must be a double and is an integer out of its range — correct the value or the field",
         ),
         (
             json!({"inner": {"name": 4111}}),
-            "inner.name: it must be a text, and an integer of this size can't become one — correct the value or the field",
+            "inner.name: it must be a text and is an integer — correct the value or the field",
         ),
         (
             json!({"list": [1, "4111x"]}),
-            "list[1]: it must be an int64, and a text of this form can't become one — correct the value or the field",
+            "list[1]: it must be an int64 and is a text that isn't one — correct the value or the field",
         ),
+        (json!({"raw": "4111!"}), "raw: it must be base64 and is another text — encode it"),
         (json!({"by_number": {"4111x": {}}}), "by_number['4111x']: this key has the wrong type — correct it"),
         (json!({"bigg": 1}), "bigg: `t.v1.All` has no field `bigg` — did you mean `big`?"),
         (json!({"left": "4111", "right": 1}), "right: it can't be set beside `left` — keep one of them"),
         (json!({"mood": "4111"}), "mood: `t.v1.Mood` has no such word — use `MOOD_UNSPECIFIED`, `MOOD_GOOD`"),
         (
             json!({"at": "4111"}),
-            "at: it must be a google.protobuf.Timestamp, and a text of this form can't become one — correct the value or the field",
+            "at: it can't become a google.protobuf.Timestamp — see the JSON form of this message type",
         ),
         (
             json!({"any": {"n": 9_007_199_254_740_993_i64}}),
             "any: an integer of more than 53 bits would lose digits in a google.protobuf.Value — send it as a text",
         ),
-        (json!([1]), ": it must be a All, and a list can't become one — correct the value or the field"),
+        (json!([1]), ": it must be a All and is a list — correct the value or the field"),
     ] {
         assert_eq!(round_trip("t.v1.All", &value).expect_err("mismatch"), message);
     }

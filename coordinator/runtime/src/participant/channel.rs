@@ -78,6 +78,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self { sender, silent_calls: Arc::default() }
+    }
+
     /// Tells that something came back from the other side.
     pub(super) fn heard(&self) {
         self.silent_calls.store(0, Ordering::Relaxed);
@@ -159,7 +163,7 @@ impl Channel {
         state.eject(seams.now() + CONNECT_TIME_MAX, "no connection before a call's time ran out".to_owned());
         match connect(&self.endpoint).await {
             Ok(sender) => {
-                let connection = Connection { sender, silent_calls: Arc::default() };
+                let connection = Connection::new(sender);
                 *state = State { live: Some(connection.clone()), ..State::default() };
                 Found::Connection(connection)
             }

@@ -54,7 +54,8 @@ impl Endpoint {
         if !bare || authority.host().is_empty() {
             return Err(InvalidEndpoint::NotAnAddress { given: given() });
         }
-        let port = authority.port_u16().filter(|port| *port != 0).ok_or_else(|| InvalidEndpoint::Port { given: given() })?;
+        let port =
+            authority.port_u16().filter(|port| *port != 0).ok_or_else(|| InvalidEndpoint::Port { given: given() })?;
         let host = authority.host().to_ascii_lowercase();
         Ok(Self { text: format!("http://{host}:{port}"), host, port })
     }
@@ -103,10 +104,12 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_the_mend() {
         let message = |text: &str| Endpoint::parse(text).unwrap_err().to_string();
-        for text in ["", "http://", "http://:80", "http://a b:80", "http://a:80/v1", "http://a:80?x=1", "http://u:p@a:80"] {
+        for text in
+            ["", "http://", "http://:80", "http://a b:80", "http://a:80/v1", "http://a:80?x=1", "http://u:p@a:80"]
+        {
             assert!(message(text).contains("write http://host:port"), "{text}");
         }
-        for text in ["https://a:443", "dns:///a:80", "localhost:7501", "localhost"] {
+        for text in ["https://a:443", "grpc://a:80", "localhost:7501", "localhost"] {
             assert!(message(text).contains("only http:// is supported"), "{text}: {}", message(text));
         }
         for text in ["http://a", "http://a:0", "http://a:65536", "http://a:x"] {

@@ -120,13 +120,14 @@ where
     B::Error: Display,
 {
     let (head, mut body) = response.into_parts();
-    check_head(head.status, &head.headers)?;
+    check_http(head.status)?;
     if let Some(ending) = status::read(&head.headers) {
         return match ending {
             Ending::Not(status) => Err(Reply::Status(status)),
             Ending::Ok => Ok(Answered { messages: Vec::new(), pending: is_pending(&head.headers) }),
         };
     }
+    check_content(&head.headers)?;
     let mut messages = Messages::new(limits);
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
@@ -162,12 +163,17 @@ where
     }
 }
 
-/// Turns away what isn't gRPC.
-fn check_head(status: StatusCode, headers: &HeaderMap) -> Result<(), Reply> {
-    if status != StatusCode::OK {
-        let message = format!("HTTP status {status} where a gRPC answer was due");
-        return Err(Reply::Status(Status { code: Code::from_http(status), message, info: None, retry_after: None }));
+/// Turns away what a proxy says in the participant's place.
+fn check_http(status: StatusCode) -> Result<(), Reply> {
+    if status == StatusCode::OK {
+        return Ok(());
     }
+    let message = format!("HTTP status {status} where a gRPC answer was due");
+    Err(Reply::Status(Status { code: Code::from_http(status), message, info: None, retry_after: None }))
+}
+
+/// Turns away what isn't gRPC.
+fn check_content(headers: &HeaderMap) -> Result<(), Reply> {
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     if content_type.starts_with(b"application/grpc") {
         return Ok(());

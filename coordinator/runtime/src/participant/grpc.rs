@@ -164,3 +164,54 @@ impl Pool {
         Err(why)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use hyper::client::conn::http2;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::participant::Endpoint;
+
+    type Driver = http2::Connection<TokioIo<DuplexStream>, Full<Bytes>, TokioExecutor>;
+
+    /// A connection whose driver is in the test's hand, and the other end of the wire.
+    async fn connection() -> (Connection, Driver, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await.unwrap();
+        (Connection::new(sender), driver, theirs)
+    }
+
+    fn request() -> Request<Full<Bytes>> {
+        let endpoint = Endpoint::parse("http://pay:1").unwrap();
+        frame::bare_request(&endpoint, "/pay.v1.Pay/Charge", [&Bytes::from_static(b"\x08\x01")]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_closed_connection_gives_back_was_not_sent() {
+        let (connection, driver, _theirs) = connection().await;
+        drop(driver);
+        assert!(matches!(exchange(connection, request(), 64).await, Reply::NotSent(_)));
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_connection_closes_was_not_sent() {
+        let (connection, driver, _theirs) = connection().await;
+        let closing = async { drop(driver) };
+        let (reply, ()) = futures::join!(exchange(connection, request(), 64), closing);
+        assert!(matches!(reply, Reply::NotSent(_)), "{reply:?}");
+    }
+
+    #[tokio::test]
+    async fn what_the_connection_has_taken_may_have_been_sent() {
+        let (connection, mut driver, _theirs) = connection().await;
+        let closing = async {
+            assert!((&mut driver).now_or_never().is_none(), "it has taken the request and waits for the answer");
+            drop(driver);
+        };
+        let (reply, ()) = futures::join!(exchange(connection, request(), 64), closing);
+        assert!(matches!(reply, Reply::Broken(_)), "{reply:?}");
+    }
+}

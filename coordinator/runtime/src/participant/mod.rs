@@ -12,7 +12,7 @@ mod directory;
 mod endpoint;
 mod frame;
 mod grpc;
-pub(crate) mod outcome;
+mod outcome;
 mod reflection;
 mod registration;
 mod status;
@@ -28,6 +28,7 @@ pub use code::Code;
 pub use directory::Directory;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use grpc::{GrpcCaller, REPLY_BYTES_MAX};
+pub use outcome::{Judgement, Meaning, Reading, classify};
 pub use reflection::{Problem as ReflectionProblem, ReflectionError, fetch_descriptors};
 pub use registration::{Codes, ENDPOINTS_MAX, InvalidRegistration, Registration, UnreadableRegistration};
 
@@ -112,6 +113,16 @@ pub enum Reply {
     Unreadable(String),
     /// The request certainly never left this process.
     NotSent(String),
+}
+
+impl Reply {
+    /// How long the participant asks us to wait, where it does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status(status) => status.retry_after,
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for Reply {

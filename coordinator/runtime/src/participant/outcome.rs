@@ -5,82 +5,53 @@
 //! only a refusal that somebody agreed on reads as [`Outcome::Rejected`], whatever is not in the table is unknown (semantics
 //! A8), and a query is never rejected: it asks, and the call that it asks about may still be on its way.
 
-use std::time::Duration;
-
-use amends_definition::{Compiled, Judgement, MappedOutcome};
-use amends_engine::ids::{Operation, StepIndex};
+use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome, Why};
-use amends_engine::payload::{Digest, Payload};
+use amends_engine::payload::Payload;
 use bytes::Bytes;
 
 use super::code::Code;
-use super::registration::{Codes, Registration};
+use super::registration::Codes;
 use super::{ERROR_DOMAIN, Reply, Status};
-use crate::error::with_sources;
 use crate::planted;
 
+/// What a status code says where it doesn't have its usual meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Meaning {
+    /// The effect stands, with an empty output.
+    Succeeded,
+    /// Refused; nothing happened.
+    Rejected,
+    /// It will tell us later.
+    Pending,
+    /// It may have happened.
+    Unknown,
+}
+
+/// What a definition's expressions say about a reply that could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Judgement {
+    /// The effect stands.
+    Succeeded,
+    /// `rejected_when` holds.
+    Rejected,
+    /// `pending_when` holds.
+    Pending,
+    /// A query's `when` doesn't hold: the effect doesn't stand yet.
+    NotYet,
+}
+
 /// How a definition reads the answers to one operation.
-trait Reading {
+pub trait Reading {
     /// The reply as the step's output, and what the definition's expressions say about it. The error says what can't be read.
     fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String>;
 
     /// What the operation says that this code means; `None` where it says nothing.
-    fn meaning(&self, code: Code) -> Option<MappedOutcome>;
+    fn meaning(&self, code: Code) -> Option<Meaning>;
 }
 
-/// The reading of one operation in a compiled definition.
-struct Defined<'a> {
-    compiled: &'a Compiled,
-    step: StepIndex,
-    operation: Operation,
-}
-
-impl Reading for Defined<'_> {
-    fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String> {
-        let output = self.compiled.decode_reply(self.step, self.operation, reply);
-        let output = output.map_err(|error| with_sources(&error))?;
-        let judgement = self.compiled.judge_reply(self.step, self.operation, &output);
-        Ok((output, judgement.map_err(|error| with_sources(&error))?))
-    }
-
-    fn meaning(&self, code: Code) -> Option<MappedOutcome> {
-        self.compiled.code(self.step, self.operation, code.name())
-    }
-}
-
-/// An answer, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Understood {
-    /// What it means.
-    pub(crate) outcome: Outcome,
-    /// Digest of the reply's bytes as they came, also where they can't be read.
-    pub(crate) digest: Option<Digest>,
-    /// How long the participant asks us to wait.
-    pub(crate) retry_after: Option<Duration>,
-}
-
-/// What a reply to this operation means. Without a registration nothing is mapped and nothing is promised.
-pub(crate) fn understand(
-    reply: &Reply,
-    step: StepIndex,
-    operation: Operation,
-    compiled: &Compiled,
-    registration: Option<&Registration>,
-) -> Understood {
-    let nothing = Codes::new();
-    let codes = registration.map_or(&nothing, |registration| &registration.codes);
-    let refusals_final = registration.is_some_and(|registration| registration.refusals_final);
-    let reading = Defined { compiled, step, operation };
-    let (digest, retry_after) = match reply {
-        Reply::Ok { bytes, .. } => (Some(Digest::of(bytes)), None),
-        Reply::Status(status) => (None, status.retry_after),
-        _ => (None, None),
-    };
-    Understood { outcome: classify(operation, reply, &reading, codes, refusals_final), digest, retry_after }
-}
-
-/// The table. `codes` and `refusals_final` are the participant's, from its registration.
-fn classify(
+/// What a reply means. `codes` and `refusals_final` are the participant's, from its registration.
+pub fn classify(
     operation: Operation,
     reply: &Reply,
     reading: &dyn Reading,
@@ -110,7 +81,7 @@ fn of_message(operation: Operation, bytes: &Bytes, reading: &dyn Reading, refusa
     match (judgement, operation) {
         (Judgement::Succeeded, _) => Outcome::Succeeded(output),
         (Judgement::Pending, _) => Outcome::Pending,
-        (Judgement::Rejected(why), _) => rejected(operation, why, refusals_final),
+        (Judgement::Rejected, _) => rejected(operation, Why::new("REJECTED_WHEN", "the reply says so"), refusals_final),
         (Judgement::NotYet, Operation::Query) => {
             Outcome::NotFound(Why::new("", "by its reply the effect doesn't stand yet (`when`)"))
         }
@@ -131,10 +102,10 @@ fn of_status(
     }
     let mapped = reading.meaning(status.code).or_else(|| codes.get(&status.code).copied());
     match mapped {
-        Some(MappedOutcome::Succeeded) => Outcome::Succeeded(Payload::json("{}")),
-        Some(MappedOutcome::Rejected) => rejected(operation, why, refusals_final),
-        Some(MappedOutcome::Pending) => Outcome::Pending,
-        Some(MappedOutcome::Unknown) => unknown(Doubt::Code, why),
+        Some(Meaning::Succeeded) => Outcome::Succeeded(Payload::json("{}")),
+        Some(Meaning::Rejected) => rejected(operation, why, refusals_final),
+        Some(Meaning::Pending) => Outcome::Pending,
+        Some(Meaning::Unknown) => unknown(Doubt::Code, why),
         None => usual(operation, status.code, why, refusals_final),
     }
 }

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use amends_definition::MappedOutcome;
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{DescriptorError, DescriptorPool};
 
 use super::code::Code;
 use super::endpoint::{Endpoint, InvalidEndpoint};
+use super::outcome::Meaning;
 
 /// Most addresses of one participant.
 pub const ENDPOINTS_MAX: usize = 64;
@@ -21,7 +21,7 @@ pub const ENDPOINTS_MAX: usize = 64;
 const FORMAT: u32 = 1;
 
 /// What status codes mean where it differs from the usual.
-pub type Codes = BTreeMap<Code, MappedOutcome>;
+pub type Codes = BTreeMap<Code, Meaning>;
 
 /// A participant as it was registered. Made by [`Registration::new`] only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,9 @@ pub enum InvalidRegistration {
     #[error("endpoints: {0} is there twice")]
     EndpointTwice(Endpoint),
     /// The descriptor set can't be read, or lacks an import.
-    #[error("descriptor_set: it can't be used; make it with `protoc --include_imports --descriptor_set_out` and without editions")]
+    #[error(
+        "descriptor_set: it can't be used; make it with `protoc --include_imports --descriptor_set_out` and without editions"
+    )]
     Descriptors(#[source] DescriptorError),
 }
 
@@ -151,21 +153,21 @@ struct Record {
     descriptors: Option<Bytes>,
 }
 
-fn meaning_number(meaning: MappedOutcome) -> u32 {
+fn meaning_number(meaning: Meaning) -> u32 {
     match meaning {
-        MappedOutcome::Succeeded => 1,
-        MappedOutcome::Rejected => 2,
-        MappedOutcome::Pending => 3,
-        MappedOutcome::Unknown => 4,
+        Meaning::Succeeded => 1,
+        Meaning::Rejected => 2,
+        Meaning::Pending => 3,
+        Meaning::Unknown => 4,
     }
 }
 
-fn meaning_of(number: u32) -> Option<MappedOutcome> {
+fn meaning_of(number: u32) -> Option<Meaning> {
     match number {
-        1 => Some(MappedOutcome::Succeeded),
-        2 => Some(MappedOutcome::Rejected),
-        3 => Some(MappedOutcome::Pending),
-        4 => Some(MappedOutcome::Unknown),
+        1 => Some(Meaning::Succeeded),
+        2 => Some(Meaning::Rejected),
+        3 => Some(Meaning::Pending),
+        4 => Some(Meaning::Unknown),
         _ => None,
     }
 }
@@ -180,13 +182,14 @@ mod tests {
 
     fn registration() -> Registration {
         let codes = [
-            (Code::Aborted, MappedOutcome::Rejected),
-            (Code::FailedPrecondition, MappedOutcome::Pending),
-            (Code::AlreadyExists, MappedOutcome::Succeeded),
-            (Code::NotFound, MappedOutcome::Unknown),
+            (Code::Aborted, Meaning::Rejected),
+            (Code::FailedPrecondition, Meaning::Pending),
+            (Code::AlreadyExists, Meaning::Succeeded),
+            (Code::NotFound, Meaning::Unknown),
         ];
         let descriptors = Bytes::new();
-        Registration::new(vec![endpoint("http://a:1"), endpoint("http://b:2")], true, codes.into(), Some(descriptors)).unwrap()
+        Registration::new(vec![endpoint("http://a:1"), endpoint("http://b:2")], true, codes.into(), Some(descriptors))
+            .unwrap()
     }
 
     #[test]
@@ -226,7 +229,8 @@ mod tests {
         assert!(matches!(new(many), Err(InvalidRegistration::TooManyEndpoints(65))));
         let twice = vec![endpoint("http://a:1"), endpoint("http://b:1"), endpoint("http://A:1/")];
         assert_eq!(new(twice).unwrap_err().to_string(), "endpoints: http://a:1 is there twice");
-        let bad = Registration::new(vec![endpoint("http://a:1")], false, Codes::new(), Some(Bytes::from_static(b"\xff")));
+        let bad =
+            Registration::new(vec![endpoint("http://a:1")], false, Codes::new(), Some(Bytes::from_static(b"\xff")));
         assert!(bad.unwrap_err().to_string().starts_with("descriptor_set:"));
     }
 }

@@ -42,8 +42,10 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Ending> {
     let code = number.and_then(Code::from_number).unwrap_or(Code::Unknown);
     let details = headers.get(DETAILS).and_then(details);
     let info = details.as_ref().and_then(|details| details.get_details_error_info()).and_then(|info| {
-        let plain = |text: &str, max| (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let readable = plain(&info.reason, REASON_LENGTH_MAX) && (info.domain.is_empty() || plain(&info.domain, DOMAIN_LENGTH_MAX));
+        let plain =
+            |text: &str, max| (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let readable = plain(&info.reason, REASON_LENGTH_MAX)
+            && (info.domain.is_empty() || plain(&info.domain, DOMAIN_LENGTH_MAX));
         readable.then_some(ErrorInfo { reason: info.reason, domain: info.domain })
     });
     let retry_after = details

@@ -95,10 +95,10 @@ fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp) -> Opt
 
 fn start(shared: Arc<Shared>, planned: Planned, events: mpsc::UnboundedSender<ShardEvent>) {
     spawn(async move {
-        let (key, id) = (planned.key.clone(), planned.id);
+        let key = planned.key.clone();
         let event = make(&shared, planned).await;
         // The tenure may be over; whoever comes next counts this attempt as unknown.
-        let _ = events.send(ShardEvent::Answered { key, event, call: id });
+        let _ = events.send(ShardEvent::Answered { key, event });
     });
 }
 

@@ -12,15 +12,15 @@ use amends_engine::ids::SagaKey;
 use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
-use amends_store::{ShardId, StoreError, StoredSaga, record};
+use amends_store::{ShardId, StoredSaga, record};
 use tokio::sync::mpsc;
 
 use crate::error::RequestError;
-use crate::seam::spawn;
+use crate::seam::{sleep, spawn};
 
 use super::owner::{Ended, Owner};
 use super::resident::{Resident, Work};
-use super::supervise::Shared;
+use super::supervise::{Shared, TRY_AGAIN};
 use super::ShardEvent;
 
 /// Sagas per page of a scan.
@@ -39,7 +39,13 @@ impl Owner<'_> {
     pub(super) fn load(&self, key: SagaKey) {
         let (shared, events) = (self.context.shared.clone(), self.events.clone());
         spawn(async move {
-            let loaded = load_one(&shared, &key).await;
+            let loaded = loop {
+                match load_one(&shared, &key).await {
+                    // That says nothing about the saga, and giving up would lose the answers that wait for it.
+                    Err(RequestError::Unavailable(_)) if !events.is_closed() => sleep(TRY_AGAIN).await,
+                    loaded => break loaded,
+                }
+            };
             // The tenure may be over; then nobody needs the answer.
             let _ = events.send(ShardEvent::Loaded { key, loaded });
         });
@@ -49,7 +55,11 @@ impl Owner<'_> {
         let waiting = self.loading.remove(key).unwrap_or_default();
         match loaded {
             Ok(Some(loaded)) => self.take_in(*loaded, waiting),
-            Ok(None) => waiting.into_iter().for_each(|work| work.refuse(|| RequestError::NoSuchSaga(key.clone()))),
+            Ok(None) => waiting.into_iter().for_each(|work| match work {
+                // Somebody asked for the saga just before it was to be started.
+                Work::Start(start) => self.start(*start),
+                work @ Work::Apply { .. } => work.refuse(|| RequestError::NoSuchSaga(key.clone())),
+            }),
             Err(error) => {
                 let text = error.to_string();
                 tracing::error!(saga = %key, error = text, "a saga can't be loaded");
@@ -87,7 +97,7 @@ impl Owner<'_> {
         spawn(async move { scan_pages(&shared, shard, after, until, &events).await });
     }
 
-    pub(super) fn scanned(&mut self, sagas: Result<Vec<Loaded>, StoreError>, until: Timestamp, last: bool) {
+    pub(super) fn scanned(&mut self, sagas: Result<Vec<Loaded>, RequestError>, until: Timestamp, last: bool) {
         match sagas {
             Ok(sagas) => {
                 for loaded in sagas {
@@ -106,6 +116,8 @@ impl Owner<'_> {
         if last {
             self.horizon = self.horizon.max(Some(until));
             self.scanning = None;
+            // Whoever watched and went away without a commit is noticed here.
+            self.watchers.retain(|_, watcher| watcher.receiver_count() > 0);
         }
     }
 }
@@ -140,23 +152,31 @@ async fn scan_pages(
         let page = match shared.store.due(shard, after, until, resume.take(), PAGE).await {
             Ok(page) => page,
             Err(error) => {
-                let _ = events.send(ShardEvent::Scanned { sagas: Err(error), until, last: true });
+                let _ = events.send(ShardEvent::Scanned { sagas: Err(error.into()), until, last: true });
                 return;
             }
         };
         let last = page.len() < PAGE;
         resume = page.last().and_then(|saga| saga.due.map(|due| (due, saga.key.clone())));
-        let mut sagas = Vec::with_capacity(page.len());
-        for stored in page {
-            let key = stored.key.clone();
-            match revive(shared, stored).await {
-                Ok(loaded) => sagas.push(loaded),
-                Err(error) => shared.stats.unreadable(&key, &error),
-            }
-        }
-        let last = last || resume.is_none();
-        if events.send(ShardEvent::Scanned { sagas: Ok(sagas), until, last }).is_err() || last {
+        let sagas = revive_all(shared, page).await;
+        let last = last || resume.is_none() || sagas.is_err();
+        if events.send(ShardEvent::Scanned { sagas, until, last }).is_err() || last {
             return;
         }
     }
+}
+
+/// A saga that can't be read is reported and left out; a store that doesn't answer is an error, since nobody would come back
+/// for the sagas that it kept from us.
+async fn revive_all(shared: &Shared, page: Vec<StoredSaga>) -> Result<Vec<Loaded>, RequestError> {
+    let mut sagas = Vec::with_capacity(page.len());
+    for stored in page {
+        let key = stored.key.clone();
+        match revive(shared, stored).await {
+            Ok(loaded) => sagas.push(loaded),
+            Err(error @ RequestError::Unavailable(_)) => return Err(error),
+            Err(error) => shared.stats.unreadable(&key, &error),
+        }
+    }
+    Ok(sagas)
 }

@@ -63,13 +63,13 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) enum ShardEvent {
     /// A call ended.
-    Answered { key: SagaKey, event: Event, call: resident::CallId },
+    Answered { key: SagaKey, event: Event },
     /// Commits were made, or not.
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.
     Loaded { key: SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError> },
     /// A page of the due index was read, up to `until` when `last`.
-    Scanned { sagas: Result<Vec<Loaded>, StoreError>, until: Timestamp, last: bool },
+    Scanned { sagas: Result<Vec<Loaded>, RequestError>, until: Timestamp, last: bool },
     /// The lease was renewed, or not.
     Renewed(Result<(), StoreError>),
 }

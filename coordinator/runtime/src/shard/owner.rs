@@ -121,12 +121,7 @@ impl<'a> Owner<'a> {
 
     fn own(&mut self, event: ShardEvent) {
         match event {
-            ShardEvent::Answered { key, event, call } => {
-                if let Some(resident) = self.residents.get_mut(&key) {
-                    resident.calls.remove(&call);
-                }
-                self.work(&key, Work::event(event));
-            }
+            ShardEvent::Answered { key, event } => self.work(&key, Work::event(event)),
             ShardEvent::Committed(results) => {
                 for (key, result) in results {
                     self.committed(&key, result);
@@ -170,15 +165,10 @@ impl<'a> Owner<'a> {
         }
     }
 
-    fn start(&mut self, start: StartRequest) {
+    pub(crate) fn start(&mut self, start: StartRequest) {
         let key = start.head.key.clone();
-        let same = |start: StartRequest| Work::SameStart {
-            definition: start.head.definition,
-            input: start.head.input,
-            reply: start.reply,
-        };
         if self.residents.contains_key(&key) || self.loading.contains_key(&key) {
-            return self.work(&key, same(start));
+            return self.work(&key, Work::Start(Box::new(start)));
         }
         if self.residents.len() >= self.context.config.residents_max {
             let error = RequestError::Overloaded { retry_after: FULL_RETRY };
@@ -189,7 +179,7 @@ impl<'a> Owner<'a> {
         let begun = begin(start.head.clone(), start.compiled.engine().clone(), start.input.clone(), now);
         let resident = Resident::new(begun.saga.clone(), start.compiled.clone(), BTreeMap::new());
         self.residents.insert(key.clone(), resident);
-        self.stage(&key, Change::begun(begun), vec![same(start)], now);
+        self.stage(&key, Change::begun(begun), vec![Work::Start(Box::new(start))], now);
     }
 
     /// Does something to a saga: now, after its commit under way, or once it has been read.
@@ -219,11 +209,16 @@ impl<'a> Owner<'a> {
         let mut changed = false;
         for work in works {
             match resident.apply(&mut change, work, now) {
-                Some((work, did)) => {
+                Tried::Done(work, did) => {
                     changed |= did;
                     done.push(work);
                 }
-                None => continue,
+                // Judged by a change that may never become durable: it is judged again after the commit, and told then.
+                Tried::Refused(work, _) if changed => resident.queue.push_back(work),
+                Tried::Refused(work, error) => {
+                    resident.is_heard(&work);
+                    work.refuse(|| error);
+                }
             }
         }
         if changed {
@@ -379,35 +374,50 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// What became of one piece of work within a turn.
+enum Tried {
+    /// It is done, and changed something or not.
+    Done(Work, bool),
+    /// It makes no sense.
+    Refused(Work, RequestError),
+}
+
 impl Resident {
-    /// Applies one piece of work to a change in the making. `None`: it was answered already.
-    fn apply(&self, change: &mut Change, work: Work, now: Timestamp) -> Option<(Work, bool)> {
-        let Work::Apply { event, expected_revision, reply } = work else { return Some((work, false)) };
-        let found = self.saga.state.revision;
+    /// Applies one piece of work to a change in the making.
+    fn apply(&self, change: &mut Change, work: Work, now: Timestamp) -> Tried {
+        let Work::Apply { event, expected_revision, reply } = work else { return Tried::Done(work, false) };
+        let found = change.revision();
         if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
             let work = Work::Apply { event, expected_revision, reply };
-            work.refuse(|| RequestError::RevisionMoved { expected, found });
-            return None;
+            return Tried::Refused(work, RequestError::RevisionMoved { expected, found });
         }
         let step = change.apply(&event, now);
         let work = Work::Apply { event, expected_revision, reply };
         match step {
-            Step::Changed => Some((work, true)),
-            Step::Same => Some((work, false)),
+            Step::Changed => Tried::Done(work, true),
+            Step::Same => Tried::Done(work, false),
             Step::Refused(error) => {
                 tracing::debug!(saga = %self.saga.state.head.key, %error, "refused");
-                work.refuse(|| RequestError::Illegal(error));
-                None
+                Tried::Refused(work, RequestError::Illegal(error))
             }
         }
     }
 
     /// Answers whoever waited for this work.
-    fn done(&self, work: Work, changed: bool, is_start: bool) {
+    fn done(&mut self, work: Work, changed: bool, is_start: bool) {
+        self.is_heard(&work);
         match work {
             Work::Apply { reply: Some(reply), .. } => self.answer(reply, changed),
             Work::Apply { reply: None, .. } => {}
-            Work::SameStart { definition, input, reply } => self.answer_start(&definition, input, reply, is_start),
+            Work::Start(start) => self.answer_start(*start, is_start),
+        }
+    }
+
+    /// If this was a call's answer, the call is over: not before the answer is durable, since until then the committed state
+    /// still asks for the call, and would have it made a second time.
+    fn is_heard(&mut self, work: &Work) {
+        if let Some(call) = work.call() {
+            self.calls.remove(&call);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use amends_definition::Compiled;
 use amends_engine::event::Event;
-use amends_engine::ids::{DefinitionName, Operation, StepIndex};
-use amends_engine::payload::{Digest, Payload, PayloadKey};
+use amends_engine::ids::{Operation, StepIndex};
+use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
 
@@ -17,7 +17,7 @@ use crate::coordinator::Answered;
 use crate::error::RequestError;
 use crate::snapshot::Snapshot;
 
-use super::Reply;
+use super::{Reply, StartRequest};
 
 /// Names one call: step, operation, attempt.
 pub(crate) type CallId = (StepIndex, Operation, u32);
@@ -34,15 +34,8 @@ pub(crate) enum Work {
         /// Who waits.
         reply: Option<Reply>,
     },
-    /// Somebody starts a saga that is there already: compare, and answer.
-    SameStart {
-        /// What they gave.
-        definition: DefinitionName,
-        /// What they gave.
-        input: Digest,
-        /// Who waits.
-        reply: Reply,
-    },
+    /// Somebody starts a saga that is there already, or just begun: compare, and answer.
+    Start(Box<StartRequest>),
 }
 
 impl Work {
@@ -56,14 +49,25 @@ impl Work {
         matches!(self, Self::Apply { event: Event::Due, .. })
     }
 
+    /// The call whose answer this is.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Apply { event: Event::Answered { step, operation, attempt, .. }, .. } => {
+                Some((*step, *operation, *attempt))
+            }
+            Self::Apply { .. } | Self::Start(_) => None,
+        }
+    }
+
     /// Tells whoever waits that it can't be done.
     pub(crate) fn refuse(self, error: impl FnOnce() -> RequestError) {
-        match self {
-            Self::Apply { reply: Some(reply), .. } | Self::SameStart { reply, .. } => {
-                // Whoever waited may have gone away; then nobody needs the answer.
-                let _ = reply.send(Err(error()));
-            }
-            Self::Apply { reply: None, .. } => {}
+        let reply = match self {
+            Self::Apply { reply, .. } => reply,
+            Self::Start(start) => Some(start.reply),
+        };
+        if let Some(reply) = reply {
+            // Whoever waited may have gone away; then nobody needs the answer.
+            let _ = reply.send(Err(error()));
         }
     }
 }
@@ -96,7 +100,7 @@ pub(crate) struct Resident {
     pub(crate) staged: Option<Staged>,
     /// What waits for it.
     pub(crate) queue: VecDeque<Work>,
-    /// Calls that were started and haven't reported.
+    /// Calls that were started and whose answer isn't durable yet.
     pub(crate) calls: BTreeSet<CallId>,
     /// Its place among the owner's timers.
     pub(crate) timer: Option<Timestamp>,
@@ -140,15 +144,15 @@ impl Resident {
     }
 
     /// Answers a start: the saga that it made, the same saga where it is a repeat, or a refusal.
-    pub(crate) fn answer_start(&self, definition: &DefinitionName, input: Digest, reply: Reply, created: bool) {
+    pub(crate) fn answer_start(&self, start: StartRequest, created: bool) {
         let head = &self.saga.state.head;
-        let difference = if head.definition != *definition {
+        let difference = if head.definition != start.head.definition {
             "definition"
-        } else if head.input != input {
+        } else if head.input != start.head.input {
             "input"
         } else {
-            return self.answer(reply, created);
+            return self.answer(start.reply, created);
         };
-        let _ = reply.send(Err(RequestError::AlreadyExists { key: head.key.clone(), difference }));
+        let _ = start.reply.send(Err(RequestError::AlreadyExists { key: head.key.clone(), difference }));
     }
 }

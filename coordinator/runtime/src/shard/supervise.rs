@@ -21,8 +21,8 @@ use crate::stats::Stats;
 use super::owner::{Ended, Owner};
 use super::{Request, ShardEvent};
 
-/// How long to wait before a shard that was lost or couldn't be had is tried again.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before a shard that was lost or couldn't be had, or a store that didn't answer, is tried again.
+pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// What the tasks beside the loop need.
 #[derive(Debug)]

@@ -51,6 +51,11 @@ impl Change {
         Self { saga: begun.saga, history: begun.history, payloads: begun.payloads }
     }
 
+    /// The revision that it leads to, as somebody would see it who comes after what is in it already.
+    pub(crate) fn revision(&self) -> u64 {
+        self.saga.state.revision + u64::from(!self.history.is_empty() || !self.payloads.is_empty())
+    }
+
     /// Applies one event. A panic parks the saga.
     pub(crate) fn apply(&mut self, event: &Event, now: Timestamp) -> Step {
         let applied = catch_unwind(AssertUnwindSafe(|| apply(&self.saga, event, now)));
@@ -89,7 +94,7 @@ impl Change {
         now: Timestamp,
     ) {
         while let Some((step, operation)) = first_unprepared(&self.saga) {
-            self.fill(values, stored);
+            self.fill(values, stored, compiled.reads(step));
             let event = catch_unwind(AssertUnwindSafe(|| self.evaluate(compiled, values, step, operation)));
             match event {
                 Ok(event) => match self.apply(&event, now) {
@@ -116,8 +121,8 @@ impl Change {
         }
     }
 
-    /// Parses input and outputs that expressions may read, each once.
-    fn fill(&self, values: &mut Values, stored: &BTreeMap<PayloadKey, Payload>) {
+    /// Parses the input and the outputs that the step's expressions read, each once.
+    fn fill(&self, values: &mut Values, stored: &BTreeMap<PayloadKey, Payload>, reads: &[StepIndex]) {
         let find = |key: PayloadKey| {
             let fresh = self.payloads.iter().find(|(at, _)| *at == key).map(|(_, payload)| payload);
             fresh.or_else(|| stored.get(&key))
@@ -126,12 +131,12 @@ impl Change {
             values.input = find(PayloadKey::Input).map(parse).unwrap_or_default();
             values.has_input = true;
         }
-        for step in self.saga.definition.indices() {
-            if values.outputs.contains_key(&step) {
+        for step in reads {
+            if values.outputs.contains_key(step) {
                 continue;
             }
-            if let Some(output) = find(PayloadKey::Output(step, Operation::Action)) {
-                values.outputs.insert(step, parse(output));
+            if let Some(output) = find(PayloadKey::Output(*step, Operation::Action)) {
+                values.outputs.insert(*step, parse(output));
             }
         }
     }
@@ -200,5 +205,5 @@ fn index_row(saga: &Saga) -> IndexRow {
 
 /// Payloads were checked when they came in; one that no longer parses reads as null, and the expression says so.
 fn parse(payload: &Payload) -> serde_json::Value {
-    serde_json::from_slice(&payload.bytes).unwrap_or_default()
+    amends_definition::read_json(&payload.bytes).unwrap_or_default()
 }

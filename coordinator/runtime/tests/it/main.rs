@@ -1,3 +1,4 @@
 //! Integration tests of the runtime, in one binary.
 
+mod group_commit;
 mod participant;

@@ -4,22 +4,21 @@ use super::*;
 use crate::participant::ErrorInfo;
 
 const OPERATIONS: [Operation; 4] = [Operation::Action, Operation::Compensate, Operation::Confirm, Operation::Query];
-const MEANINGS: [MappedOutcome; 4] =
-    [MappedOutcome::Succeeded, MappedOutcome::Rejected, MappedOutcome::Pending, MappedOutcome::Unknown];
+const MEANINGS: [Meaning; 4] = [Meaning::Succeeded, Meaning::Rejected, Meaning::Pending, Meaning::Unknown];
 
 /// An operation's answers as a definition reads them, set by hand.
 struct Fixed {
     judgement: Result<Judgement, &'static str>,
-    meaning: Option<(Code, MappedOutcome)>,
+    meaning: Option<(Code, Meaning)>,
 }
 
 impl Reading for Fixed {
     fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String> {
-        let judgement = self.judgement.clone().map_err(str::to_owned)?;
+        let judgement = self.judgement.map_err(str::to_owned)?;
         Ok((Payload::protobuf(reply.clone()), judgement))
     }
 
-    fn meaning(&self, code: Code) -> Option<MappedOutcome> {
+    fn meaning(&self, code: Code) -> Option<Meaning> {
         self.meaning.filter(|(mapped, _)| *mapped == code).map(|(_, meaning)| meaning)
     }
 }
@@ -116,10 +115,10 @@ fn every_code_can_be_mapped_for_every_operation_by_operation_and_by_participant(
             let by_participant = Codes::from([(code, meaning)]);
             for operation in OPERATIONS {
                 let expected = match (meaning, operation) {
-                    (MappedOutcome::Succeeded, _) => OutcomeKind::Succeeded,
-                    (MappedOutcome::Pending, _) => OutcomeKind::Pending,
-                    (MappedOutcome::Rejected, Operation::Query) | (MappedOutcome::Unknown, _) => OutcomeKind::Unknown(Doubt::Code),
-                    (MappedOutcome::Rejected, _) => OutcomeKind::Rejected,
+                    (Meaning::Succeeded, _) => OutcomeKind::Succeeded,
+                    (Meaning::Pending, _) => OutcomeKind::Pending,
+                    (Meaning::Rejected, Operation::Query) | (Meaning::Unknown, _) => OutcomeKind::Unknown(Doubt::Code),
+                    (Meaning::Rejected, _) => OutcomeKind::Rejected,
                 };
                 let reply = status(code);
                 let one = classify(operation, &reply, &by_operation, &Codes::new(), false);
@@ -133,7 +132,7 @@ fn every_code_can_be_mapped_for_every_operation_by_operation_and_by_participant(
 
 #[test]
 fn a_mapping_touches_no_other_code() {
-    let mapped = Fixed { meaning: Some((Code::Aborted, MappedOutcome::Rejected)), ..PLAIN };
+    let mapped = Fixed { meaning: Some((Code::Aborted, Meaning::Rejected)), ..PLAIN };
     let without = |(name, _): &(String, Reply)| name != "ABORTED";
     let plain = table(all_17().filter(without), &PLAIN, &Codes::new());
     assert_eq!(table(all_17().filter(without), &mapped, &Codes::new()), plain);
@@ -141,8 +140,8 @@ fn a_mapping_touches_no_other_code() {
 
 #[test]
 fn the_operations_word_goes_before_the_participants() {
-    let operation = Fixed { meaning: Some((Code::Aborted, MappedOutcome::Unknown)), ..PLAIN };
-    let participant = Codes::from([(Code::Aborted, MappedOutcome::Rejected)]);
+    let operation = Fixed { meaning: Some((Code::Aborted, Meaning::Unknown)), ..PLAIN };
+    let participant = Codes::from([(Code::Aborted, Meaning::Rejected)]);
     let outcome = classify(Operation::Action, &status(Code::Aborted), &operation, &participant, true);
     assert_eq!(outcome.kind(), OutcomeKind::Unknown(Doubt::Code));
 }
@@ -157,7 +156,7 @@ fn our_own_reasons_go_before_any_code_and_mapping() {
     for (reason, doubt) in reasons {
         for code in Code::ALL {
             for operation in OPERATIONS {
-                let mapped = Fixed { meaning: Some((code, MappedOutcome::Rejected)), ..PLAIN };
+                let mapped = Fixed { meaning: Some((code, Meaning::Rejected)), ..PLAIN };
                 let outcome = classify(operation, &of_ours(code, reason, "amends"), &mapped, &Codes::new(), true);
                 assert_eq!(outcome.kind(), OutcomeKind::Unknown(doubt), "{reason} with {code}, {operation}");
                 assert_eq!(outcome.why().code, reason);
@@ -183,7 +182,7 @@ fn a_refusal_is_the_last_word_only_where_that_is_promised() {
     for refusals_final in [false, true] {
         let by_code =
             classify(Operation::Action, &status(Code::FailedPrecondition), &PLAIN, &Codes::new(), refusals_final);
-        let by_reply = Fixed { judgement: Ok(Judgement::Rejected(Why::new("", "declined"))), ..PLAIN };
+        let by_reply = Fixed { judgement: Ok(Judgement::Rejected), ..PLAIN };
         let by_reply = classify(Operation::Action, &ok(false), &by_reply, &Codes::new(), refusals_final);
         for outcome in [by_code, by_reply] {
             assert!(
@@ -196,9 +195,8 @@ fn a_refusal_is_the_last_word_only_where_that_is_promised() {
 
 #[test]
 fn a_reply_is_judged_by_the_definition() {
-    let judge = |operation, judgement| {
-        classify(operation, &ok(false), &Fixed { judgement, ..PLAIN }, &Codes::new(), false)
-    };
+    let judge =
+        |operation, judgement| classify(operation, &ok(false), &Fixed { judgement, ..PLAIN }, &Codes::new(), false);
     for operation in OPERATIONS {
         let output = Payload::protobuf(&b"\x08\x01"[..]);
         assert_eq!(judge(operation, Ok(Judgement::Succeeded)), Outcome::Succeeded(output));
@@ -210,7 +208,7 @@ fn a_reply_is_judged_by_the_definition() {
             Operation::Query => (OutcomeKind::Unknown(Doubt::Code), OutcomeKind::NotFound),
             _ => (OutcomeKind::Rejected, OutcomeKind::Unknown(Doubt::Code)),
         };
-        assert_eq!(judge(operation, Ok(Judgement::Rejected(Why::default()))).kind(), rejected);
+        assert_eq!(judge(operation, Ok(Judgement::Rejected)).kind(), rejected);
         assert_eq!(judge(operation, Ok(Judgement::NotYet)).kind(), not_yet);
     }
 }

@@ -109,7 +109,10 @@ async fn an_older_server_is_asked_in_v1alpha() {
 async fn errors_name_the_participant_the_address_and_the_mend() {
     let server = v1().await;
     let unknown = fetch(&server.endpoint(), &["pay.v1.Pai"]).await.unwrap_err().to_string();
-    assert!(unknown.starts_with(&format!("participant payment at {}: it doesn't know", server.endpoint())), "{unknown}");
+    assert!(
+        unknown.starts_with(&format!("participant payment at {}: it doesn't know", server.endpoint())),
+        "{unknown}"
+    );
     assert!(unknown.contains("pay.v1.Pai"), "{unknown}");
 
     let without = raw(|_| async { ok(b"", &[], &[]) }).await;

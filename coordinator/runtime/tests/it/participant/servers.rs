@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
 use amends_engine::time::Timestamp;
-use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, GrpcCaller, ParticipantCaller, Registration};
+use amends_runtime::participant::{
+    Answer, Call, Codes, Directory, Endpoint, GrpcCaller, ParticipantCaller, Registration,
+};
 use amends_runtime::seam::{Clock, Entropy, Seams, spawn};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -26,9 +28,9 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 
 /// Longest that a test waits for something that must come; only a failing test waits so long.
-pub const LONG: Duration = Duration::from_secs(30);
+pub(super) const LONG: Duration = Duration::from_secs(30);
 
-pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+pub(super) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// A gRPC service of which every method is one function.
 #[derive(Clone)]
@@ -54,26 +56,26 @@ impl Service<Request<Body>> for Raw {
 }
 
 /// A server that runs until it is stopped or dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl Server {
-    pub fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint::parse(&format!("http://{}", self.address)).unwrap()
     }
 
     /// Stops it and waits until all its connections are closed.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.send(()).unwrap();
         tokio::time::timeout(LONG, self.running).await.unwrap().unwrap();
     }
 }
 
 /// Answers every call with what `answer` makes of it.
-pub async fn raw<F, A>(answer: F) -> Server
+pub(super) async fn raw<F, A>(answer: F) -> Server
 where
     F: Fn(Request<Body>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -81,7 +83,7 @@ where
     raw_at(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
 }
 
-pub fn raw_at<F, A>(listener: TcpListener, answer: F) -> Server
+pub(super) fn raw_at<F, A>(listener: TcpListener, answer: F) -> Server
 where
     F: Fn(Request<Body>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -90,7 +92,7 @@ where
     serve(listener, tonic::transport::Server::builder().add_service(service))
 }
 
-pub fn serve(listener: TcpListener, router: tonic::transport::server::Router) -> Server {
+pub(super) fn serve(listener: TcpListener, router: tonic::transport::server::Router) -> Server {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let incoming = TcpIncoming::from(listener);
@@ -103,7 +105,7 @@ pub fn serve(listener: TcpListener, router: tonic::transport::server::Router) ->
 
 /// Accepts connections one after the other and gives each request, with the means to answer it, to `misbehave`; what that
 /// returns says whether the connection goes on.
-pub async fn bare<F>(misbehave: F) -> Endpoint
+pub(super) async fn bare<F>(misbehave: F) -> Endpoint
 where
     F: Fn(h2::server::SendResponse<Bytes>) -> Then + Send + 'static,
 {
@@ -125,19 +127,23 @@ where
 
 /// What becomes of a bare server's connection.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Then {
+pub(super) enum Then {
     Close,
     GoOn,
 }
 
 /// An address at which nobody listens.
-pub async fn nobody() -> Endpoint {
+pub(super) async fn nobody() -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }
 
 /// `OK` with one message, these headers before it and these trailers after it.
-pub fn ok(message: &[u8], headers: &[(&'static str, &str)], trailers: &[(&'static str, &str)]) -> Response<Body> {
+pub(super) fn ok(
+    message: &[u8],
+    headers: &[(&'static str, &str)],
+    trailers: &[(&'static str, &str)],
+) -> Response<Body> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let framed = [[0].as_slice(), &length, message].concat();
     let mut all: HeaderMap = map(trailers);
@@ -154,16 +160,16 @@ fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 /// The message of a request, without its prefix.
-pub async fn message(request: Request<Body>) -> Bytes {
+pub(super) async fn message(request: Request<Body>) -> Bytes {
     request.into_body().collect().await.unwrap().to_bytes().slice(5..)
 }
 
 /// A clock that stands still until the test moves it, and no dice.
 #[derive(Clone, Default)]
-pub struct TestClock(Arc<AtomicU64>);
+pub(super) struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
-    pub fn advance(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
@@ -191,14 +197,14 @@ impl Entropy for TestClock {
 }
 
 /// A caller with one participant, `payment`.
-pub struct Caller {
-    pub clock: TestClock,
+pub(super) struct Caller {
+    pub(super) clock: TestClock,
     directory: Arc<Directory>,
     caller: GrpcCaller,
 }
 
 impl Caller {
-    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+    pub(super) fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         let clock = TestClock::default();
         let directory = Arc::new(Directory::new());
         let seams = Seams::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
@@ -207,18 +213,18 @@ impl Caller {
         caller
     }
 
-    pub fn register(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
+    pub(super) fn register(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
         let registration = Registration::new(endpoints.into_iter().collect(), false, Codes::new(), None).unwrap();
         self.directory.put(Namespace::default_namespace(), ParticipantName::parse("payment").unwrap(), registration);
     }
 
-    pub async fn call(&self, call: Call) -> Answer {
+    pub(super) async fn call(&self, call: Call) -> Answer {
         tokio::time::timeout(LONG, self.caller.call(call)).await.unwrap()
     }
 }
 
 /// The first attempt of `charge`.
-pub fn charge() -> Call {
+pub(super) fn charge() -> Call {
     Call {
         key: SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order-1").unwrap() },
         participant: ParticipantName::parse("payment").unwrap(),

@@ -68,7 +68,7 @@ fn mistakes_are_found_at_their_character() {
         ),
         (
             "a: \"${'x' + 1}\"\n",
-            "t:1:7: error[AM-L007]: `'x' + 1`: `add` can't take a string and a int — correct it: it fails for every saga",
+            "t:1:7: error[AM-L007]: `'x' + 1`: `add` doesn't work on string and int — correct it: it fails for every saga",
         ),
     ] {
         assert_eq!(read(yaml).expect_err(yaml), [finding]);

@@ -1,0 +1,110 @@
+//! One fsync serves many sagas: counted, on the embedded store, with hundreds in flight.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_definition::{Body, Format};
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
+use amends_engine::payload::Payload;
+use amends_engine::saga::Phase;
+use amends_engine::time::Timestamp;
+use amends_runtime::participant::{Answer, Call, Directory, ParticipantCaller, Reply};
+use amends_runtime::seam::Seams;
+use amends_runtime::{Node, NodeParts, RuntimeConfig, Start};
+use amends_store::{OpenOptions, SqliteStore, Store as _};
+use async_trait::async_trait;
+
+const PROTO: &str = "
+syntax = \"proto3\";
+package echo.v1;
+service Echo { rpc Say(Text) returns (Text); }
+message Text { string text = 1; }
+";
+
+const DEFINITION: &str = "
+saga: chain
+steps:
+  - step: one
+    participant: echo
+    action: { call: echo.v1.Echo/Say, request: { text: a } }
+    compensate: { call: echo.v1.Echo/Say, request: { text: b } }
+  - step: two
+    participant: echo
+    action: { call: echo.v1.Echo/Say, request: { text: a } }
+    compensate: { call: echo.v1.Echo/Say, request: { text: b } }
+  - step: three
+    participant: echo
+    action: { call: echo.v1.Echo/Say, request: { text: a } }
+    compensate: { call: echo.v1.Echo/Say, request: { text: b } }
+";
+
+/// Gives back what it was given.
+#[derive(Debug)]
+struct Echo;
+
+#[async_trait]
+impl ParticipantCaller for Echo {
+    async fn call(&self, call: Call) -> Answer {
+        Answer { reply: Reply::Ok { bytes: call.request, pending: false }, endpoint: "memory".to_owned() }
+    }
+}
+
+fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
+    std::fs::write(folder.join("echo.proto"), PROTO).expect("written");
+    let mut compiler = protox::Compiler::new([folder]).expect("a compiler");
+    compiler.open_file("echo.proto").expect("valid");
+    compiler.encode_file_descriptor_set().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sync_serves_many_sagas() {
+    const SAGAS: u64 = 400;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(OpenOptions::new(folder.path().join("data"))).expect("a store"));
+    let participants = BTreeMap::from([(ParticipantName::parse("echo").expect("name"), descriptors(folder.path()))]);
+    let document = amends_definition::parse(DEFINITION, Format::Yaml, "chain.saga.yaml").expect("a definition");
+    let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
+    let (namespace, name) = (Namespace::default_namespace(), DefinitionName::parse("chain").expect("name"));
+    store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+    let node = Node::start(NodeParts {
+        config: RuntimeConfig::default(),
+        store: store.clone(),
+        caller: Arc::new(Echo),
+        directory: Arc::new(Directory::new()),
+        seams: Seams::system(),
+    })
+    .await
+    .expect("a node");
+
+    let before = store.stats();
+    let runs = (0..SAGAS).map(|number| {
+        let coordinator = node.coordinator().clone();
+        let key = SagaKey {
+            namespace: namespace.clone(),
+            id: SagaId::parse(&format!("saga-{number}")).expect("an id"),
+        };
+        let start = Start {
+            key: key.clone(),
+            definition: name.clone(),
+            version: None,
+            input: Payload::json("{}"),
+            labels: Vec::new(),
+            principal: "test".to_owned(),
+            traceparent: String::new(),
+        };
+        async move {
+            coordinator.start(start).await.expect("accepted");
+            coordinator.wait(&key, Duration::from_secs(60)).await.expect("there").saga.state.phase
+        }
+    });
+    let phases = futures::future::join_all(runs).await;
+    assert!(phases.iter().all(|phase| *phase == Phase::Completed), "{phases:?}");
+
+    let after = store.stats();
+    let (commits, syncs) = (after.commits - before.commits, after.transactions - before.transactions);
+    println!("{SAGAS} sagas of 3 steps: {commits} commits in {syncs} synced groups");
+    assert_eq!(commits, SAGAS * 4, "a clean saga of n steps costs n + 1 commits");
+    assert!(syncs * 4 < commits, "{syncs} syncs for {commits} commits: they are hardly grouped");
+    node.stop(Duration::from_secs(5)).await;
+}
