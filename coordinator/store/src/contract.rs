@@ -90,7 +90,8 @@ pub struct Commit {
     pub state: Bytes,
     /// Payloads written with it; each key is written once in a saga's life, a repeat with the same bytes is harmless.
     pub payloads: Vec<(PayloadKey, Payload)>,
-    /// New history entries, as `record::encode_history` gives them, with their sequence numbers; written once, like payloads.
+    /// New history entries, as `record::encode_history` gives them, with their sequence numbers; each is written once, like
+    /// a payload.
     pub history: Vec<(u64, Bytes)>,
     /// When the saga must be looked at again; `None` for a parked or finished one.
     pub due: Option<Timestamp>,
@@ -281,8 +282,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn history(&self, key: &SagaKey, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError>;
 
     /// Open sagas of a shard with `after < due <= until`, the earliest first and by key where they are due together, at most
-    /// `limit`; with `after` absent, from the
-    /// beginning. Sagas with one due time may be cut by `limit`: ask again with `resume` set to the last (due, key) given.
+    /// `limit`; with `after` absent, from the beginning. Sagas with one due time may be cut by `limit`: ask again with
+    /// `resume` set to the last (due, key) given. A saga whose payloads can't be read is given with an empty state, which no
+    /// decoder takes, here and by [`Store::get`].
     async fn due(
         &self,
         shard: ShardId,
@@ -296,17 +298,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError>;
 
     /// Sagas that match, newest start first, and from the highest key down where they started together.
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<ListedSaga>, StoreError>;
+    async fn list(&self, filter: &Filter, after: Option<&Cursor>, limit: usize)
+    -> Result<Page<ListedSaga>, StoreError>;
 
     /// How many sagas match, by status word, in the order of the words.
     async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError>;
 
-    /// Removes finished sagas whose retention has passed (`retain_until <= now`), at most `limit`, keeping their ids reserved; says how many.
+    /// Removes finished sagas whose retention has passed (`retain_until <= now`), those first that passed it first, at most
+    /// `limit`, keeping their ids reserved; says how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
 
     /// Registers a definition: the same content gives the version it has already, other content the next one.
@@ -330,8 +329,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The latest version of every definition of a tenant, by name.
     async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError>;
 
-    /// Registers or changes a participant; every accepted put is a change. With `expected` it must be at that revision (0: not there), else
-    /// [`StoreError::Conflict`].
+    /// Registers or changes a participant; every accepted put is a change. With `expected` it must be at that revision (0:
+    /// not there), else [`StoreError::Conflict`].
     async fn put_participant(
         &self,
         namespace: &Namespace,

@@ -4,6 +4,8 @@
 //! It never decides anything about a saga. Records are versioned protobuf ([`record`]); every released format stays readable,
 //! which golden fixtures prove.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod contract;
 pub mod error;
 pub mod memory;

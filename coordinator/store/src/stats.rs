@@ -30,9 +30,6 @@ impl Counters {
     }
 
     pub(crate) fn read(&self) -> Stats {
-        Stats {
-            commits: self.commits.load(Ordering::Relaxed),
-            transactions: self.transactions.load(Ordering::Relaxed),
-        }
+        Stats { commits: self.commits.load(Ordering::Relaxed), transactions: self.transactions.load(Ordering::Relaxed) }
     }
 }

@@ -38,12 +38,8 @@ pub async fn each_commit_raises_the_revision(store: &dyn Store) {
     let key = key("order-1");
     owner.write(Commit { payloads: vec![input()], history: vec![entry(0)], ..owner.draft(&key, 0) }).await;
     let output = (OUTPUT, Payload::json("{}"));
-    let second = Commit {
-        payloads: vec![output.clone()],
-        history: vec![entry(1), entry(2)],
-        due: None,
-        ..owner.draft(&key, 1)
-    };
+    let second =
+        Commit { payloads: vec![output.clone()], history: vec![entry(1), entry(2)], due: None, ..owner.draft(&key, 1) };
     owner.write(second).await;
     let saga = owner.get(&key).await;
     assert_eq!((saga.revision, saga.due), (2, None));
@@ -212,7 +208,12 @@ pub async fn labels_and_start_are_fixed_at_the_first_commit(store: &dyn Store) {
         IndexRow { labels: label("2"), started_at: Timestamp(9), version: Version(2), ..second.index.clone() };
     second.index.definition = definition("other");
     owner.write(second).await;
-    let by = |labels| Filter { labels, version: Some(Version(2)), definition: Some(definition("other")), ..Filter::default() };
+    let by = |labels| Filter {
+        labels,
+        version: Some(Version(2)),
+        definition: Some(definition("other")),
+        ..Filter::default()
+    };
     let page = store.list(&by(label("1")), None, 10).await.expect("readable");
     assert_eq!(page.items.len(), 1, "found by its first label");
     assert!(store.list(&by(label("2")), None, 10).await.expect("readable").items.is_empty());

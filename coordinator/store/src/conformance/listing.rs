@@ -109,7 +109,8 @@ pub async fn statuses_are_any_of(store: &dyn Store) {
     }
     let expected: Vec<&SagaKey> =
         started.iter().enumerate().filter(|(at, _)| at % 3 != 1).map(|(_, key)| key).rev().collect();
-    let filter = Filter { statuses: ["completed", "running", "completed"].map(str::to_owned).to_vec(), ..Filter::default() };
+    let filter =
+        Filter { statuses: ["completed", "running", "completed"].map(str::to_owned).to_vec(), ..Filter::default() };
     for limit in [1, 2, 4, 100] {
         let found = walk(store, &filter, limit).await;
         assert_eq!(found.iter().map(|saga| &saga.key).collect::<Vec<_>>(), expected, "in pages of {limit}");

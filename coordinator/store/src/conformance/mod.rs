@@ -4,8 +4,10 @@
 //! store and panics with what was promised. Invariant: what isn't checked here isn't promised.
 //!
 //! ```no_run
-//! # async fn example(open: impl AsyncFn() -> std::sync::Arc<dyn amends_store::Store>) {
-//! amends_store::conformance::run_all(open).await;
+//! # use std::sync::Arc;
+//! # use amends_store::{MemoryStore, conformance};
+//! # async fn example() {
+//! conformance::run_all(async || MemoryStore::new(16, Arc::new(Default::default))).await;
 //! # }
 //! ```
 //!
@@ -15,6 +17,7 @@ pub mod commits;
 pub mod due;
 pub mod leases;
 pub mod listing;
+mod pair;
 pub mod random;
 pub mod registry;
 pub mod retention;
@@ -22,7 +25,6 @@ pub mod support;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use crate::contract::Store;
 
@@ -122,10 +124,10 @@ checks! {
 }
 
 /// Runs every check, each on a fresh store.
-pub async fn run_all(make: impl AsyncFn() -> Arc<dyn Store>) {
+pub async fn run_all<S: Store>(make: impl AsyncFn() -> S) {
     for check in CHECKS {
         tracing::info!(check = check.name, "conformance");
         let store = make().await;
-        (check.run)(&*store).await;
+        (check.run)(&store).await;
     }
 }

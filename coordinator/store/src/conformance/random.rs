@@ -1,28 +1,18 @@
 //! A backend against the store in memory: the same random calls to both, the same answers from both.
 //!
 //! Epochs and times differ between two stores, so both get leases of their own and those numbers aren't compared.
-//! Invariant: one seed gives one sequence of calls, whatever the backend answers; a failure names seed and step.
+//! `pair.rs` makes the calls. Invariant: one seed gives one sequence of calls, whatever the backend answers; a failure
+//! names seed and step.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use amends_engine::ids::{Operation, ParticipantName, SagaKey, StepIndex, Version};
-use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::time::Timestamp;
-use bytes::Bytes;
-use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
 
 use super::listing::walk;
-use super::support::{LONG, Owner, definition, entry, key_in, namespace, state};
+use super::pair::{Pair, TENANTS};
+use super::support::namespace;
 use crate::contract::*;
-use crate::error::{CommitError, StoreError};
 use crate::memory::MemoryStore;
-use crate::record;
-
-const TENANTS: [&str; 2] = ["default", "team-a"];
-const STATUSES: [&str; 4] = ["compensating", "completed", "running", "stuck"];
-const NODES: [&str; 2] = ["node-a", "node-b"];
 
 /// A few hundred calls under a few seeds.
 pub async fn agrees_with_the_store_in_memory(store: &dyn Store) {
@@ -32,13 +22,7 @@ pub async fn agrees_with_the_store_in_memory(store: &dyn Store) {
 /// Makes `steps` random calls to this store, which must be empty, and to a model; gives the model back.
 pub async fn differential(store: &dyn Store, seed: u64, steps: usize) -> Arc<MemoryStore> {
     let model = Arc::new(MemoryStore::new(store.info().shards, Arc::new(|| Timestamp(1_000_000))));
-    let mut pair = Pair {
-        real: Owner::of(store, NODES[0]).await,
-        model: Owner::of(&*model, NODES[0]).await,
-        random: SmallRng::seed_from_u64(seed),
-        sent: Vec::new(),
-        next_op: 1 << 64,
-    };
+    let mut pair = Pair::new(store, &*model, seed).await;
     for step in 0..steps {
         let (real, modelled) = pair.step().await;
         assert_eq!(real, modelled, "seed {seed}, step {step}: the first is the store's answer, the second the model's");
@@ -67,223 +51,5 @@ pub async fn same_content(one: &dyn Store, other: &dyn Store) {
         assert_eq!(definitions, other.list_definitions(&tenant).await.expect("readable"));
         let participants = one.list_participants(&tenant).await.expect("readable");
         assert_eq!(participants, other.list_participants(&tenant).await.expect("readable"));
-    }
-}
-
-/// Both stores, and what was sent to them.
-struct Pair<'a> {
-    real: Owner<'a>,
-    model: Owner<'a>,
-    random: SmallRng,
-    sent: Vec<(Commit, Commit)>,
-    next_op: u128,
-}
-
-impl Pair<'_> {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random.random_range(0..bound)
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.random.random_range(0..from.len())]
-    }
-
-    fn key(&mut self) -> SagaKey {
-        let (tenant, number) = (self.pick(&TENANTS), self.below(12));
-        key_in(tenant, &format!("order-{number}"))
-    }
-
-    /// One random call to both; the answers as text.
-    async fn step(&mut self) -> (String, String) {
-        match self.below(20) {
-            0..8 => self.commits().await,
-            8 => self.acquire().await,
-            9 => self.renew_or_release().await,
-            10 => self.sweep().await,
-            11 | 12 => self.due().await,
-            13..16 => self.list().await,
-            16 => self.register().await,
-            _ => self.get().await,
-        }
-    }
-
-    async fn commits(&mut self) -> (String, String) {
-        let mut pairs = Vec::new();
-        for _ in 0..=self.below(3) {
-            pairs.push(self.commit().await);
-        }
-        self.sent.extend(pairs.iter().cloned());
-        let (real, model): (Vec<Commit>, Vec<Commit>) = pairs.into_iter().unzip();
-        (commit_words(self.real.store.commit(real).await), commit_words(self.model.store.commit(model).await))
-    }
-
-    async fn commit(&mut self) -> (Commit, Commit) {
-        if !self.sent.is_empty() && self.one_in(5) {
-            let recent = self.sent.len().saturating_sub(20);
-            let resent = self.random.random_range(recent..self.sent.len());
-            return self.sent[resent].clone();
-        }
-        let key = self.key();
-        let is = self.model.revision(&key).await;
-        let expected = if self.one_in(6) { self.below(4) } else { is };
-        let mut real = self.draft(&key, expected);
-        let mut model = Commit { lease: self.model.lease(&key), ..real.clone() };
-        if self.one_in(12) {
-            real.lease.nonce = Nonce(7);
-            model.lease.nonce = Nonce(7);
-        }
-        (real, model)
-    }
-
-    fn draft(&mut self, key: &SagaKey, expected: u64) -> Commit {
-        let mut commit = self.real.draft(key, expected);
-        self.next_op += 1;
-        commit.op = OpId(self.next_op);
-        let mut content = state(key, expected + 1);
-        content.nondeterministic = self.random.random();
-        commit.state = record::encode_state(&content);
-        commit.index.status = self.pick(&STATUSES);
-        commit.index.stuck = (commit.index.status == "stuck").then_some("poison");
-        commit.index.open = commit.index.status != "completed";
-        commit.index.definition = definition(self.pick(&["checkout", "refund"]));
-        commit.index.version = Version(1 + u32::from(self.one_in(3)));
-        commit.index.started_at = Timestamp(self.below(5));
-        commit.index.labels = vec![("order".into(), self.below(3).to_string())];
-        commit.due = (!self.one_in(4)).then(|| Timestamp(self.below(6)));
-        commit.retain_until = (!self.one_in(3)).then(|| Timestamp(self.below(100)));
-        let operation = self.pick(&[Operation::Action, Operation::Compensate]);
-        let step = StepIndex(self.pick(&[0, 1]));
-        // Seldom other bytes for a key that has some.
-        let bytes = if self.one_in(8) { "other" } else { "same" };
-        let slot = self.pick(&[PayloadKey::Input, PayloadKey::Request(step, operation)]);
-        commit.payloads = vec![(slot, Payload::json(bytes)), (PayloadKey::Output(step, operation), Payload::json("1"))];
-        commit.history = vec![entry(expected)];
-        commit
-    }
-
-    async fn acquire(&mut self) -> (String, String) {
-        let shard = usize::from(ShardId(self.random.random_range(0..self.real.store.info().shards)).0);
-        let (node, nonce) = (self.pick(&NODES), Nonce(self.random.random()));
-        // Over at once, or not before the test is.
-        let lease_for = self.pick(&[Duration::ZERO, LONG]);
-        let mut words = Vec::new();
-        for owner in [&mut self.real, &mut self.model] {
-            let lease = &mut owner.leases[shard];
-            let answer = owner.store.acquire(lease.shard, node, nonce, lease_for).await;
-            words.push(match &answer {
-                Ok(_) => "taken".to_owned(),
-                Err(error) => store_words(error),
-            });
-            *lease = answer.unwrap_or(*lease);
-        }
-        two(words)
-    }
-
-    async fn renew_or_release(&mut self) -> (String, String) {
-        let shard = self.random.random_range(0..self.real.leases.len());
-        let (release, lease_for) = (self.one_in(3), self.pick(&[Duration::ZERO, LONG]));
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            let lease = owner.leases[shard];
-            let answer =
-                if release { owner.store.release(lease).await } else { owner.store.renew(lease, lease_for).await };
-            words.push(answer.map_or_else(|error| store_words(&error), |()| "done".to_owned()));
-        }
-        two(words)
-    }
-
-    async fn sweep(&mut self) -> (String, String) {
-        let (now, limit) = (Timestamp(self.below(40)), self.pick(&[1, 100]));
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            words.push(format!("{:?}", owner.store.sweep(now, limit).await.expect("writable")));
-        }
-        two(words)
-    }
-
-    async fn due(&mut self) -> (String, String) {
-        let shard = ShardId(self.random.random_range(0..self.real.store.info().shards));
-        let after = self.one_in(2).then(|| Timestamp(self.below(6)));
-        let until = Timestamp(self.below(8));
-        let resume = self.one_in(2).then(|| (Timestamp(self.below(6)), self.key()));
-        let limit = self.pick(&[1, 3, 100]);
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            let due = owner.store.due(shard, after, until, resume.clone(), limit).await.expect("readable");
-            words.push(format!("{due:?}"));
-        }
-        two(words)
-    }
-
-    async fn list(&mut self) -> (String, String) {
-        let filter = Filter {
-            namespace: self.one_in(3).then(|| namespace(self.pick(&TENANTS))),
-            statuses: (0..self.below(3)).map(|_| self.pick(&STATUSES).to_owned()).collect(),
-            definition: self.one_in(3).then(|| definition(self.pick(&["checkout", "refund"]))),
-            version: self.one_in(4).then(|| Version(1 + u32::from(self.one_in(2)))),
-            stuck: self.one_in(5).then(|| "poison".to_owned()),
-            labels: (0..self.below(2)).map(|_| ("order".to_owned(), self.below(3).to_string())).collect(),
-        };
-        let limit = self.pick(&[1, 2, 5, 100]);
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            let counts = owner.store.count(&filter).await.expect("readable");
-            words.push(format!("{filter:?}: {counts:?} {:?}", walk(owner.store, &filter, limit).await));
-        }
-        two(words)
-    }
-
-    async fn register(&mut self) -> (String, String) {
-        let tenant = namespace(self.pick(&TENANTS));
-        let body = Bytes::from(self.pick(&["a", "b", "c"]));
-        let (name, now) = (definition(self.pick(&["checkout", "refund"])), Timestamp(self.below(100)));
-        let participant = ParticipantName::parse(self.pick(&["payment", "account"])).expect("a valid name");
-        let expected = self.one_in(2).then(|| self.below(4));
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            let defined = owner.store.put_definition(&tenant, &name, body.clone(), "team", now).await;
-            let put = owner.store.put_participant(&tenant, &participant, body.clone(), expected, "team", now).await;
-            let put = put.map_err(|error| store_words(&error));
-            words.push(format!("{:?} {put:?}", defined.expect("writable")));
-        }
-        two(words)
-    }
-
-    async fn get(&mut self) -> (String, String) {
-        let (key, from, limit) = (self.key(), self.below(3), self.pick(&[1, 100]));
-        let mut words = Vec::new();
-        for owner in [&self.real, &self.model] {
-            let saga = owner.store.get(&key).await.expect("readable");
-            let history = owner.store.history(&key, from, limit).await.expect("readable");
-            words.push(format!("{saga:?} {history:?}"));
-        }
-        two(words)
-    }
-}
-
-fn two(words: Vec<String>) -> (String, String) {
-    let [real, model] = <[String; 2]>::try_from(words).expect("one answer each");
-    (real, model)
-}
-
-fn commit_words(answers: Vec<Result<Committed, CommitError>>) -> String {
-    let words = answers.into_iter().map(|answer| match answer {
-        Ok(committed) => format!("{committed:?}"),
-        Err(CommitError::Ambiguous(source)) => panic!("a healthy store knows: {source}"),
-        Err(error) => error.to_string(),
-    });
-    words.collect::<Vec<_>>().join("; ")
-}
-
-/// Without the times, which differ.
-fn store_words(error: &StoreError) -> String {
-    match error {
-        StoreError::Held { node, until: _ } => format!("held by {node}"),
-        StoreError::LeaseLost | StoreError::Conflict { .. } | StoreError::NoSuchShard { .. } => error.to_string(),
-        StoreError::Unavailable(_) | StoreError::Corrupt { .. } => panic!("a healthy store answers: {error}"),
     }
 }

@@ -70,7 +70,7 @@ pub fn state(key: &SagaKey, revision: u64) -> SagaState {
         late: false,
         nondeterministic: 0,
         started_at: Timestamp(1_000),
-        updated_at: Timestamp(1_000 + revision),
+        updated_at: Timestamp(revision),
         ended_at: None,
         steps: vec![StepState::IDLE],
     }

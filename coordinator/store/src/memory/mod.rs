@@ -4,9 +4,11 @@
 //! and it searches by walking, so it is for tests and demonstrations.
 //! Invariant: every method is one step under one lock, so that no caller sees half a commit.
 //!
-//! `saga.rs` has what happens to one saga; the conformance suite holds the other backends to the same answers.
+//! `saga.rs` has what happens to one saga, `tenure.rs` to a shard; the conformance suite holds the other backends to the
+//! same answers.
 
 mod saga;
+mod tenure;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::saga::Row;
+use self::tenure::Tenure;
 use crate::contract::*;
 use crate::error::{CommitError, StoreError};
 use crate::stats::{Counters, Stats};
@@ -43,21 +46,6 @@ struct Inner {
     reserved: BTreeSet<SagaKey>,
     definitions: BTreeMap<(Namespace, DefinitionName), Vec<DefinitionRecord>>,
     participants: BTreeMap<(Namespace, ParticipantName), ParticipantRecord>,
-}
-
-/// Who has a shard. The nonce is absent before the first acquisition and after a release.
-#[derive(Clone, Default)]
-struct Tenure {
-    epoch: u64,
-    nonce: Option<Nonce>,
-    node: String,
-    until: Timestamp,
-}
-
-impl Tenure {
-    fn is_of(&self, lease: &Lease) -> bool {
-        self.epoch == lease.epoch.0 && self.nonce == Some(lease.nonce)
-    }
 }
 
 impl MemoryStore {
@@ -140,33 +128,16 @@ impl Store for MemoryStore {
         lease_for: Duration,
     ) -> Result<Lease, StoreError> {
         let now = (self.clock)();
-        let mut inner = self.lock();
-        let tenure = inner.tenure(shard)?;
-        if tenure.nonce.is_some() && tenure.node != node && tenure.until > now {
-            return Err(StoreError::Held { node: tenure.node.clone(), until: tenure.until });
-        }
-        let epoch = now.0.max(tenure.epoch + 1);
-        *tenure = Tenure { epoch, nonce: Some(nonce), node: node.to_owned(), until: now + lease_for };
-        Ok(Lease { shard, epoch: Epoch(epoch), nonce })
+        self.lock().tenure(shard)?.acquire(shard, node, nonce, now, lease_for)
     }
 
     async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError> {
-        let now = (self.clock)();
-        let mut inner = self.lock();
-        let tenure = inner.tenure(lease.shard)?;
-        if !tenure.is_of(&lease) {
-            return Err(StoreError::LeaseLost);
-        }
-        tenure.until = now + lease_for;
-        Ok(())
+        let until = (self.clock)() + lease_for;
+        self.lock().tenure(lease.shard)?.renew(&lease, until)
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
-        let mut inner = self.lock();
-        let tenure = inner.tenure(lease.shard)?;
-        if tenure.is_of(&lease) {
-            tenure.nonce = None;
-        }
+        self.lock().tenure(lease.shard)?.release(&lease);
         Ok(())
     }
 

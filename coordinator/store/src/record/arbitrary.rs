@@ -170,8 +170,8 @@ fn phase() -> impl Strategy<Value = Phase> {
 
 /// Any state.
 pub(super) fn state() -> impl Strategy<Value = SagaState> {
-    let parked = (stuck_reason(), text(), time())
-        .prop_map(|(reason, message, since)| Parked { reason, message, since });
+    let parked =
+        (stuck_reason(), text(), time()).prop_map(|(reason, message, since)| Parked { reason, message, since });
     let paused = (time(), by()).prop_map(|(since, by)| Paused { since, by });
     let decision = (cause(), time()).prop_map(|(cause, at)| Decision { cause, at });
     let cancel = (time(), by()).prop_map(|(at, by)| CancelRequest { at, by });

@@ -3,6 +3,8 @@
 //! The files in `fixtures/` are never edited: `<name>.hex` is the record, `<name>.txt` the value for people. A new format
 //! gets new files beside these. Invariant: format 1 decodes to these values, and today's encoder writes the newest format.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
@@ -171,10 +173,21 @@ fn decided_entry() -> HistoryEntry {
     }
 }
 
-macro_rules! fixture {
-    ($name:literal) => {
-        (include_str!(concat!("../../fixtures/", $name, ".hex")), include_str!(concat!("../../fixtures/", $name, ".txt")))
-    };
+/// Compares with a file of `fixtures/`. A missing one is written, to be looked at and kept; one that is there never is.
+fn compare(file: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
+    match std::fs::read_to_string(&path) {
+        Ok(expected) => assert_eq!(found, expected, "{file}: what is written today differs from what was released"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            std::fs::write(&path, found).unwrap();
+            panic!("{file} was missing and is written now: check and keep it");
+        }
+        Err(error) => panic!("{file}: {error}"),
+    }
+}
+
+fn read(file: &str) -> Vec<u8> {
+    from_hex(&std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file)).unwrap())
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -189,25 +202,19 @@ fn from_hex(text: &str) -> Vec<u8> {
 
 #[test]
 fn format_1_states_give_the_same_values_for_ever() {
-    for (state, (hex, text)) in [
-        (full_state(), fixture!("format-1-state-full")),
-        (fresh_state(), fixture!("format-1-state-fresh")),
-    ] {
-        assert_eq!(to_hex(&encode_state(&state)), hex, "what is written today");
-        assert_eq!(decode_state(&from_hex(hex)).unwrap(), state);
-        assert_eq!(format!("{state:#?}\n"), text);
+    for (name, state) in [("format-1-state-full", full_state()), ("format-1-state-fresh", fresh_state())] {
+        compare(&format!("{name}.hex"), &to_hex(&encode_state(&state)));
+        compare(&format!("{name}.txt"), &format!("{state:#?}\n"));
+        assert_eq!(decode_state(&read(&format!("{name}.hex"))).unwrap(), state, "{name}");
     }
 }
 
 #[test]
 fn format_1_history_gives_the_same_values_for_ever() {
-    for (entry, (hex, text)) in [
-        (full_entry(), fixture!("format-1-history-full")),
-        (decided_entry(), fixture!("format-1-history-decided")),
-    ] {
-        let expected = (entry.clone(), "node-a".to_owned(), Epoch(1_760_000_000_123));
-        assert_eq!(to_hex(&encode_history(&entry, "node-a", expected.2)), hex, "what is written today");
-        assert_eq!(decode_history(&from_hex(hex)).unwrap(), expected);
-        assert_eq!(format!("{expected:#?}\n"), text);
+    for (name, entry) in [("format-1-history-full", full_entry()), ("format-1-history-decided", decided_entry())] {
+        let value = (entry, "node-a".to_owned(), Epoch(1_760_000_000_123));
+        compare(&format!("{name}.hex"), &to_hex(&encode_history(&value.0, &value.1, value.2)));
+        compare(&format!("{name}.txt"), &format!("{value:#?}\n"));
+        assert_eq!(decode_history(&read(&format!("{name}.hex"))).unwrap(), value, "{name}");
     }
 }

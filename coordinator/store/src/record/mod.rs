@@ -10,6 +10,7 @@
 mod history;
 mod parts;
 mod state;
+mod step;
 mod tags;
 
 #[cfg(test)]

@@ -86,9 +86,8 @@ fn unreadable(conn: &Connection) -> rusqlite::Result<Vec<Finding>> {
         }
     }
     let mut entries = Tally::default();
-    let mut statement = conn.prepare(
-        "SELECT saga.namespace, saga.id, history.entry FROM history JOIN saga ON saga.saga = history.saga",
-    )?;
+    let mut statement = conn
+        .prepare("SELECT saga.namespace, saga.id, history.entry FROM history JOIN saga ON saga.saga = history.saga")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if !row.get_ref(2)?.as_blob().is_ok_and(|entry| record::decode_history(entry).is_ok()) {

@@ -1,8 +1,7 @@
 //! Commits: the fence, the repeat, the revision, and then the rows, saga by saga within a group.
 //!
-//! Everything is judged before the first row is touched, but for what is written once: there the insert itself finds out,
-//! and what the commit had inserted until then is taken out again. Invariant: a rejected commit leaves no row behind, and
-//! its group goes on (semantics A16).
+//! Everything is judged before the saga's row is touched; what is written once (`once.rs`) comes before it too.
+//! Invariant: a rejected commit leaves no row behind, and its group goes on (semantics A16).
 
 use std::sync::Arc;
 
@@ -11,8 +10,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, Row, params};
 use tokio::sync::oneshot;
 
-use super::columns::{from_encoding, from_time, from_u64, ops_contain, ops_with, to_slot, to_u64};
+use super::columns::{from_time, from_u64, ops_contain, ops_with, to_u64};
 use super::group::{Ending, Group, Work};
+use super::once::write_once;
 use crate::contract::{Commit, Committed, shard_of};
 use crate::error::CommitError;
 use crate::stats::Counters;
@@ -199,9 +199,8 @@ fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::
 
 fn update(group: &Group<'_>, commit: &Commit, found: &Found) -> rusqlite::Result<()> {
     let (revision, due) = (from_u64(found.revision + 1), commit.due.map(from_time));
-    let mut statement = group
-        .conn
-        .prepare_cached("UPDATE saga SET revision = ?2, due = ?3, ops = ?4, state = ?5 WHERE saga = ?1")?;
+    let mut statement =
+        group.conn.prepare_cached("UPDATE saga SET revision = ?2, due = ?3, ops = ?4, state = ?5 WHERE saga = ?1")?;
     statement.execute(params![found.saga, revision, due, found.ops, &commit.state[..]])?;
     if !found.moves {
         return Ok(());
@@ -215,90 +214,4 @@ fn update(group: &Group<'_>, commit: &Commit, found: &Found) -> rusqlite::Result
     let retain_until = commit.retain_until.map(from_time);
     statement.execute(params![found.saga, index.open, index.status, index.stuck, definition, version, retain_until])?;
     Ok(())
-}
-
-/// Payloads and history. Where one would be overwritten, nothing of this commit stays.
-fn write_once(group: &Group<'_>, saga: i64, commit: &Commit) -> rusqlite::Result<Result<(), CommitError>> {
-    let mut written = Written { slots: Vec::with_capacity(commit.payloads.len()), sequences: Vec::new() };
-    for (key, payload) in &commit.payloads {
-        let slot = to_slot(*key);
-        let columns = (from_encoding(payload.encoding), &payload.bytes[..]);
-        match write_payload(group, saga, slot, columns)? {
-            Wrote::Now => written.slots.push(slot),
-            Wrote::Same => {}
-            Wrote::Differs => return written.take_out(group, saga, CommitError::overwrites_payload(*key)),
-        }
-    }
-    for (sequence, entry) in &commit.history {
-        match write_history(group, saga, from_u64(*sequence), entry)? {
-            Wrote::Now => written.sequences.push(from_u64(*sequence)),
-            Wrote::Same => {}
-            Wrote::Differs => {
-                return written.take_out(group, saga, CommitError::overwrites_history(*sequence));
-            }
-        }
-    }
-    Ok(Ok(()))
-}
-
-enum Wrote {
-    Now,
-    Same,
-    Differs,
-}
-
-impl Wrote {
-    fn compared(same: bool) -> Self {
-        if same { Self::Same } else { Self::Differs }
-    }
-}
-
-fn write_payload(group: &Group<'_>, saga: i64, slot: i64, columns: (i64, &[u8])) -> rusqlite::Result<Wrote> {
-    let mut statement = group.conn.prepare_cached(
-        "INSERT INTO payload (saga, slot, encoding, bytes) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )?;
-    if statement.execute(params![saga, slot, columns.0, columns.1])? == 1 {
-        return Ok(Wrote::Now);
-    }
-    let mut statement =
-        group.conn.prepare_cached("SELECT encoding, bytes FROM payload WHERE saga = ?1 AND slot = ?2")?;
-    let same = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_blob()?) == columns);
-    statement.query_row(params![saga, slot], same).map(Wrote::compared)
-}
-
-fn write_history(group: &Group<'_>, saga: i64, sequence: i64, entry: &[u8]) -> rusqlite::Result<Wrote> {
-    let mut statement = group
-        .conn
-        .prepare_cached("INSERT INTO history (saga, sequence, entry) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
-    if statement.execute(params![saga, sequence, entry])? == 1 {
-        return Ok(Wrote::Now);
-    }
-    let mut statement = group.conn.prepare_cached("SELECT entry FROM history WHERE saga = ?1 AND sequence = ?2")?;
-    let same = |row: &Row<'_>| Ok(row.get_ref(0)?.as_blob()? == entry);
-    statement.query_row(params![saga, sequence], same).map(Wrote::compared)
-}
-
-/// What a commit has inserted so far.
-struct Written {
-    slots: Vec<i64>,
-    sequences: Vec<i64>,
-}
-
-impl Written {
-    fn take_out(
-        self,
-        group: &Group<'_>,
-        saga: i64,
-        refused: CommitError,
-    ) -> rusqlite::Result<Result<(), CommitError>> {
-        let mut payload = group.conn.prepare_cached("DELETE FROM payload WHERE saga = ?1 AND slot = ?2")?;
-        for slot in self.slots {
-            payload.execute([saga, slot])?;
-        }
-        let mut history = group.conn.prepare_cached("DELETE FROM history WHERE saga = ?1 AND sequence = ?2")?;
-        for sequence in self.sequences {
-            history.execute([saga, sequence])?;
-        }
-        Ok(Err(refused))
-    }
 }

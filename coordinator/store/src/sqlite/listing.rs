@@ -4,6 +4,7 @@
 //! by one and merged, so that a page costs a page, however many sagas have each status.
 //! Invariant: the order (start, namespace, id, all downwards) never changes for a saga, so a cursor stays right.
 
+use amends_engine::ids::SagaKey;
 use amends_engine::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -95,7 +96,7 @@ struct Placed {
 }
 
 impl Placed {
-    fn place(&self) -> (Timestamp, &amends_engine::ids::SagaKey) {
+    fn place(&self) -> (Timestamp, &SagaKey) {
         (self.cursor.started_at, &self.cursor.key)
     }
 
@@ -139,18 +140,24 @@ pub(super) fn list(
     Ok(Page { items: found.into_iter().map(|placed| placed.saga).collect(), next })
 }
 
-fn walk(conn: &Connection, mut source: Source, after: Option<&Cursor>, limit: usize) -> rusqlite::Result<Vec<Placed>> {
+fn walk(conn: &Connection, source: Source, after: Option<&Cursor>, limit: usize) -> rusqlite::Result<Vec<Placed>> {
+    let (query, values) = walk_query(source, after, limit);
+    let mut statement = conn.prepare_cached(&query)?;
+    let rows = statement.query_map(params_from_iter(values), Placed::read)?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+fn walk_query(mut source: Source, after: Option<&Cursor>, limit: usize) -> (String, Vec<Value>) {
     if let Some(cursor) = after {
         source.after(cursor);
     }
     let (from, started_at, conditions) = (source.from, source.started_at, source.conditions());
-    let mut statement = conn.prepare_cached(&format!(
+    source.values.push(from_limit(limit).into());
+    let query = format!(
         "SELECT saga.namespace, saga.id, saga.revision, saga.state, saga.status, saga.started_at FROM {from} \
          WHERE {conditions} ORDER BY {started_at} DESC, saga.namespace DESC, saga.id DESC LIMIT ?"
-    ))?;
-    source.values.push(from_limit(limit).into());
-    let rows = statement.query_map(params_from_iter(source.values), Placed::read)?;
-    rows.filter_map(Result::transpose).collect()
+    );
+    (query, source.values)
 }
 
 /// See [`crate::Store::count`].
@@ -174,4 +181,49 @@ fn distinct_statuses(filter: &Filter) -> Vec<String> {
     statuses.sort();
     statuses.dedup();
     statuses
+}
+
+#[cfg(test)]
+mod tests {
+    use amends_engine::ids::{DefinitionName, Namespace, SagaId, Version};
+
+    use super::super::schema::OBJECTS;
+    use super::*;
+
+    fn filters() -> Vec<Filter> {
+        let definition = Some(DefinitionName::parse("checkout").unwrap());
+        let labels = vec![("order".to_owned(), "1".to_owned())];
+        let statuses = vec!["running".to_owned()];
+        let all = Filter::default;
+        vec![
+            all(),
+            Filter { namespace: Some(Namespace::default_namespace()), version: Some(Version(1)), ..all() },
+            Filter { statuses: statuses.clone(), ..all() },
+            Filter { definition: definition.clone(), ..all() },
+            Filter { definition, statuses, ..all() },
+            Filter { labels: labels.clone(), ..all() },
+            Filter { stuck: Some("poison".into()), labels, ..all() },
+        ]
+    }
+
+    /// A page costs a page: no walk over the whole table, and no more sorting than of what started together.
+    #[test]
+    fn every_list_walks_an_index_in_its_order() {
+        let conn = Connection::open_in_memory().unwrap();
+        for (_, statement) in OBJECTS {
+            conn.execute_batch(statement).unwrap();
+        }
+        let key = SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order").unwrap() };
+        let cursor = Cursor { started_at: Timestamp(1), key };
+        for (filter, after) in filters().iter().flat_map(|filter| [(filter, None), (filter, Some(&cursor))]) {
+            let (query, values) = walk_query(Source::new(filter, &filter.statuses), after, 10);
+            let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let plan = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<String> = plan.map(Result::unwrap).collect();
+            assert!(plan.iter().any(|line| line.contains("INDEX")), "{filter:?}: {plan:?}");
+            assert!(!plan.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{filter:?}: {plan:?}");
+            let jumps = plan.iter().any(|line| line.contains("started_at<?"));
+            assert_eq!(jumps, after.is_some(), "{filter:?}: {plan:?}");
+        }
+    }
 }

@@ -15,7 +15,15 @@ const FILE: &str = "lock";
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing isn't enough: a process that is just being spawned has a copy of the handle until it runs its program.
+        // Where unlocking fails, closing still does it in a moment.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why there is none.
@@ -39,7 +47,7 @@ impl DirLock {
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(Unlocked::Io)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

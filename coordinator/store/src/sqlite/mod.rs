@@ -14,6 +14,7 @@ mod commit;
 mod group;
 mod listing;
 mod lock;
+mod once;
 mod open;
 mod read;
 mod readers;
@@ -191,8 +192,7 @@ impl Store for SqliteStore {
         principal: &str,
         now: Timestamp,
     ) -> Result<DefinitionRecord, StoreError> {
-        let put =
-            Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
+        let put = Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
         self.writer.call(move |group| registry::put_definition(group, &put)).await
     }
 
@@ -220,8 +220,7 @@ impl Store for SqliteStore {
         principal: &str,
         now: Timestamp,
     ) -> Result<ParticipantRecord, StoreError> {
-        let put =
-            Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
+        let put = Put { namespace: namespace.clone(), name: name.clone(), body, principal: principal.to_owned(), now };
         self.writer.call(move |group| registry::put_participant(group, &put, expected)).await
     }
 

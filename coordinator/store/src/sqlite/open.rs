@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use amends_engine::time::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::SqliteStore;
 use super::lock::{DirLock, Unlocked};
@@ -157,6 +157,7 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
         Kind::Newer(found) => return Err(OpenError::TooNew { path, found, newest: schema::VERSION }),
         Kind::Foreign => return Err(OpenError::Foreign { path }),
     }
+    settle_log(&conn).map_err(database)?;
     if kind == Kind::Empty {
         schema::create(&mut conn, shards.unwrap_or(SHARDS), clock()).map_err(database)?;
         sync_dir(&dir)?;
@@ -178,8 +179,7 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let conn = Connection::open_with_flags(path, flags)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
@@ -192,7 +192,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
 /// A file that SQLite can't even begin to read is somebody else's; other errors are what they are.
 fn unreadable(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.into() },
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path: path.into() },
         _ => OpenError::Database { path: path.into(), source: Box::new(error) },
     }
 }
@@ -212,6 +212,21 @@ fn settle(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "temp_store", "MEMORY")
 }
 
+/// Copies what a crash left in the log into the database, with both synced, before anything is answered from it: after a
+/// kill or a failed sync the system may show pages of the log that the disk doesn't have.
+fn settle_log(conn: &Connection) -> rusqlite::Result<()> {
+    match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!("another program reads the database: the log of the last run is kept beside it"),
+        // Running sagas must be able to finish on a full disk, so it mustn't keep the store from opening.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            tracing::warn!("the disk is full: the log of the last run is kept beside the database");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
 /// Makes the directory, and the new names known to the disk: a power cut must not lose the file itself.
 fn make_dir(dir: &Path) -> Result<(), OpenError> {
     if dir.is_dir() {
@@ -221,7 +236,11 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|source| OpenError::Io { what: "can't make the directory", path: dir.into(), source })?;
+    builder.create(dir).map_err(|source| OpenError::Io {
+        what: "can't make the directory",
+        path: dir.into(),
+        source,
+    })?;
     dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
 }
 

@@ -80,8 +80,7 @@ fn payloads(conn: &Connection, saga: i64) -> rusqlite::Result<Option<Vec<(Payloa
 
 /// See [`crate::Store::get`].
 pub(super) fn get(conn: &Connection, key: &SagaKey) -> rusqlite::Result<Option<StoredSaga>> {
-    let mut statement =
-        conn.prepare_cached(&format!("SELECT {HEAD} FROM saga WHERE namespace = ?1 AND id = ?2"))?;
+    let mut statement = conn.prepare_cached(&format!("SELECT {HEAD} FROM saga WHERE namespace = ?1 AND id = ?2"))?;
     let head = statement.query_row([key.namespace.as_str(), key.id.as_str()], Head::read).optional()?;
     head.map_or(Ok(None), |head| head.complete(conn))
 }

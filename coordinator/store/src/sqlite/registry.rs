@@ -71,8 +71,7 @@ pub(super) fn get_definition(
             definition(conn, &query, params![namespace, name, version.0])
         }
         None => {
-            let query =
-                format!("{DEFINITION} WHERE namespace = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1");
+            let query = format!("{DEFINITION} WHERE namespace = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1");
             definition(conn, &query, params![namespace, name])
         }
     }
