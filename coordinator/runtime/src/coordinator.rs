@@ -179,8 +179,7 @@ impl Coordinator {
             let size = start.input.bytes.len();
             return Err(RequestError::BadInput(format!("the input has {size} bytes; at most {limit} are allowed")));
         }
-        let compiled =
-            self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
+        let compiled = self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
         let value = compiled
             .check_input(&start.input.bytes)
             .map_err(|error| RequestError::BadInput(crate::error::with_sources(&error)))?;
@@ -231,8 +230,7 @@ impl Coordinator {
     }
 
     async fn listed(&self, listed: &amends_store::ListedSaga) -> Result<Arc<Snapshot>, RequestError> {
-        let state =
-            record::decode_state(&listed.state).map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        let state = record::decode_state(&listed.state).map_err(|error| RequestError::Unreadable(error.to_string()))?;
         let (name, version) = (state.head.definition.clone(), state.head.version);
         let compiled = self.inner.definitions.get(&listed.key.namespace, &name, Some(version)).await?;
         let saga = amends_engine::saga::Saga::resume(state, compiled.engine().clone())

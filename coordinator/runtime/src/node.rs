@@ -77,8 +77,7 @@ impl Node {
             shards.push(spawn(shard::supervise(context, requests, stopped.clone())));
         }
         helpers.push(spawn(sweeper::run(store.clone(), seams.clone())));
-        let coordinator =
-            Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
+        let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
         Ok(Self { coordinator, stats, stop, shards, helpers })
     }
 

@@ -206,10 +206,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_connection_has_taken_may_have_been_sent() {
-        let (connection, mut driver, _theirs) = connection().await;
+        let (connection, mut driver, theirs) = connection().await;
         let closing = async {
             assert!((&mut driver).now_or_never().is_none(), "it has taken the request and waits for the answer");
-            drop(driver);
+            drop((driver, theirs));
         };
         let (reply, ()) = futures::join!(exchange(connection, request(), 64), closing);
         assert!(matches!(reply, Reply::Broken(_)), "{reply:?}");

@@ -28,7 +28,7 @@ pub use code::Code;
 pub use directory::Directory;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use grpc::{GrpcCaller, REPLY_BYTES_MAX};
-pub use outcome::{Judgement, Meaning, Reading, classify};
+pub use outcome::{Meaning, Reading, classify};
 pub use reflection::{Problem as ReflectionProblem, ReflectionError, fetch_descriptors};
 pub use registration::{Codes, ENDPOINTS_MAX, InvalidRegistration, Registration, UnreadableRegistration};
 

@@ -5,6 +5,7 @@
 //! only a refusal that somebody agreed on reads as [`Outcome::Rejected`], whatever is not in the table is unknown (semantics
 //! A8), and a query is never rejected: it asks, and the call that it asks about may still be on its way.
 
+use amends_definition::Judgement;
 use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome, Why};
 use amends_engine::payload::Payload;
@@ -16,30 +17,7 @@ use super::{ERROR_DOMAIN, Reply, Status};
 use crate::planted;
 
 /// What a status code says where it doesn't have its usual meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Meaning {
-    /// The effect stands, with an empty output.
-    Succeeded,
-    /// Refused; nothing happened.
-    Rejected,
-    /// It will tell us later.
-    Pending,
-    /// It may have happened.
-    Unknown,
-}
-
-/// What a definition's expressions say about a reply that could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Judgement {
-    /// The effect stands.
-    Succeeded,
-    /// `rejected_when` holds.
-    Rejected,
-    /// `pending_when` holds.
-    Pending,
-    /// A query's `when` doesn't hold: the effect doesn't stand yet.
-    NotYet,
-}
+pub use amends_definition::MappedOutcome as Meaning;
 
 /// How a definition reads the answers to one operation.
 pub trait Reading {
@@ -81,7 +59,7 @@ fn of_message(operation: Operation, bytes: &Bytes, reading: &dyn Reading, refusa
     match (judgement, operation) {
         (Judgement::Succeeded, _) => Outcome::Succeeded(output),
         (Judgement::Pending, _) => Outcome::Pending,
-        (Judgement::Rejected, _) => rejected(operation, Why::new("REJECTED_WHEN", "the reply says so"), refusals_final),
+        (Judgement::Rejected(why), _) => rejected(operation, why, refusals_final),
         (Judgement::NotYet, Operation::Query) => {
             Outcome::NotFound(Why::new("", "by its reply the effect doesn't stand yet (`when`)"))
         }

@@ -114,7 +114,8 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
         let registration = shared.directory.get(&key.namespace, &participant);
         let reading = OperationReading { compiled, step, operation };
         let unmapped = Codes::new();
-        let (codes, last_word) = registration.as_deref().map_or((&unmapped, false), |it| (&it.codes, it.refusals_final));
+        let (codes, last_word) =
+            registration.as_deref().map_or((&unmapped, false), |it| (&it.codes, it.refusals_final));
         classify(operation, &answer.reply, &reading, codes, last_word)
     };
     let retry_after = retry_after(shared, &policy, failures, &outcome, answer.reply.retry_after());
@@ -129,15 +130,11 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
 }
 
 /// The delay before the next attempt, should there be one. What is misconfigured is retried slowly from the start.
-fn retry_after(
-    shared: &Shared,
-    policy: &Policy,
-    failures: u32,
-    outcome: &Outcome,
-    hint: Option<Duration>,
-) -> Duration {
+fn retry_after(shared: &Shared, policy: &Policy, failures: u32, outcome: &Outcome, hint: Option<Duration>) -> Duration {
     match outcome {
-        Outcome::Unknown { doubt: Doubt::Misconfigured, .. } => policy.max_delay,
+        Outcome::Unknown { doubt: Doubt::Misconfigured, .. } => {
+            crate::retry::slow_delay(policy, hint, shared.seams.unit())
+        }
         _ => crate::retry::delay(policy, failures.saturating_add(1), hint, shared.seams.unit()),
     }
 }

@@ -18,10 +18,10 @@ use tokio::sync::mpsc;
 use crate::error::RequestError;
 use crate::seam::{sleep, spawn};
 
+use super::ShardEvent;
 use super::owner::{Ended, Owner};
 use super::resident::{Resident, Work};
 use super::supervise::{Shared, TRY_AGAIN};
-use super::ShardEvent;
 
 /// Sagas per page of a scan.
 const PAGE: usize = 256;

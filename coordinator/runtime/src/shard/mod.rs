@@ -49,6 +49,7 @@ pub(crate) struct StartRequest {
 }
 
 /// What comes from outside; bounded, and read only after all that finishes work.
+#[expect(clippy::large_enum_variant, reason = "requests are moved once, from the queue to their handler")]
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Start a saga.

@@ -206,22 +206,18 @@ impl<'a> Owner<'a> {
         works.sort_by_key(Work::is_timer);
         let mut change = Change::new(resident.saga.clone());
         let mut done = Vec::with_capacity(works.len());
-        let mut changed = false;
         for work in works {
             match resident.apply(&mut change, work, now) {
-                Tried::Done(work, did) => {
-                    changed |= did;
-                    done.push(work);
-                }
+                Tried::Done(work) => done.push(work),
                 // Judged by a change that may never become durable: it is judged again after the commit, and told then.
-                Tried::Refused(work, _) if changed => resident.queue.push_back(work),
+                Tried::Refused(work, _) if change.changed => resident.queue.push_back(work),
                 Tried::Refused(work, error) => {
                     resident.is_heard(&work);
                     work.refuse(|| error);
                 }
             }
         }
-        if changed {
+        if change.changed {
             return self.stage(key, change, done, now);
         }
         for work in done {
@@ -376,8 +372,8 @@ impl<'a> Owner<'a> {
 
 /// What became of one piece of work within a turn.
 enum Tried {
-    /// It is done, and changed something or not.
-    Done(Work, bool),
+    /// It is done, or was so already.
+    Done(Work),
     /// It makes no sense.
     Refused(Work, RequestError),
 }
@@ -385,7 +381,7 @@ enum Tried {
 impl Resident {
     /// Applies one piece of work to a change in the making.
     fn apply(&self, change: &mut Change, work: Work, now: Timestamp) -> Tried {
-        let Work::Apply { event, expected_revision, reply } = work else { return Tried::Done(work, false) };
+        let Work::Apply { event, expected_revision, reply } = work else { return Tried::Done(work) };
         let found = change.revision();
         if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
             let work = Work::Apply { event, expected_revision, reply };
@@ -394,8 +390,7 @@ impl Resident {
         let step = change.apply(&event, now);
         let work = Work::Apply { event, expected_revision, reply };
         match step {
-            Step::Changed => Tried::Done(work, true),
-            Step::Same => Tried::Done(work, false),
+            Step::Changed | Step::Same => Tried::Done(work),
             Step::Refused(error) => {
                 tracing::debug!(saga = %self.saga.state.head.key, %error, "refused");
                 Tried::Refused(work, RequestError::Illegal(error))

@@ -23,6 +23,10 @@ use super::{Reply, StartRequest};
 pub(crate) type CallId = (StepIndex, Operation, u32);
 
 /// Something to be done to a saga once no commit of it is under way.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all work is of the large kind; a box would only cost an allocation"
+)]
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Apply an event.

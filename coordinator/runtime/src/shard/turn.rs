@@ -28,6 +28,8 @@ pub(crate) struct Change {
     pub(crate) saga: Saga,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) payloads: Vec<(PayloadKey, Payload)>,
+    /// Whether there is anything to commit.
+    pub(crate) changed: bool,
 }
 
 /// What became of one event within a turn.
@@ -43,17 +45,17 @@ pub(crate) enum Step {
 impl Change {
     /// Nothing changed yet.
     pub(crate) fn new(saga: Saga) -> Self {
-        Self { saga, history: Vec::new(), payloads: Vec::new() }
+        Self { saga, history: Vec::new(), payloads: Vec::new(), changed: false }
     }
 
     /// A saga that was just begun.
     pub(crate) fn begun(begun: amends_engine::Changed) -> Self {
-        Self { saga: begun.saga, history: begun.history, payloads: begun.payloads }
+        Self { saga: begun.saga, history: begun.history, payloads: begun.payloads, changed: true }
     }
 
     /// The revision that it leads to, as somebody would see it who comes after what is in it already.
     pub(crate) fn revision(&self) -> u64 {
-        self.saga.state.revision + u64::from(!self.history.is_empty() || !self.payloads.is_empty())
+        self.saga.state.revision + u64::from(self.changed)
     }
 
     /// Applies one event. A panic parks the saga.
@@ -64,6 +66,7 @@ impl Change {
                 self.saga = changed.saga;
                 self.history.extend(changed.history);
                 self.payloads.extend(changed.payloads);
+                self.changed = true;
                 Step::Changed
             }
             Ok(Ok(Applied::Ignored(_))) => Step::Same,
@@ -79,6 +82,7 @@ impl Change {
             Ok(Applied::Changed(changed)) => {
                 self.saga = changed.saga;
                 self.history.extend(changed.history);
+                self.changed = true;
                 Step::Changed
             }
             Ok(Applied::Ignored(_)) | Err(_) => Step::Same,

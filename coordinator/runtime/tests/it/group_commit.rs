@@ -80,10 +80,8 @@ async fn one_sync_serves_many_sagas() {
     let before = store.stats();
     let runs = (0..SAGAS).map(|number| {
         let coordinator = node.coordinator().clone();
-        let key = SagaKey {
-            namespace: namespace.clone(),
-            id: SagaId::parse(&format!("saga-{number}")).expect("an id"),
-        };
+        let key =
+            SagaKey { namespace: namespace.clone(), id: SagaId::parse(&format!("saga-{number}")).expect("an id") };
         let start = Start {
             key: key.clone(),
             definition: name.clone(),

@@ -2,6 +2,8 @@
 //!
 //! No clock decides a test: time-outs are awaited, and ejections run on a clock that the test sets.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod calls;
 mod reflection;
 mod servers;

@@ -14,7 +14,7 @@ struct Fixed {
 
 impl Reading for Fixed {
     fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String> {
-        let judgement = self.judgement.map_err(str::to_owned)?;
+        let judgement = self.judgement.clone().map_err(str::to_owned)?;
         Ok((Payload::protobuf(reply.clone()), judgement))
     }
 
@@ -182,7 +182,8 @@ fn a_refusal_is_the_last_word_only_where_that_is_promised() {
     for refusals_final in [false, true] {
         let by_code =
             classify(Operation::Action, &status(Code::FailedPrecondition), &PLAIN, &Codes::new(), refusals_final);
-        let by_reply = Fixed { judgement: Ok(Judgement::Rejected), ..PLAIN };
+        let by_reply =
+            Fixed { judgement: Ok(Judgement::Rejected(Why::new("REJECTED_WHEN", "the reply says so"))), ..PLAIN };
         let by_reply = classify(Operation::Action, &ok(false), &by_reply, &Codes::new(), refusals_final);
         for outcome in [by_code, by_reply] {
             assert!(
@@ -208,7 +209,10 @@ fn a_reply_is_judged_by_the_definition() {
             Operation::Query => (OutcomeKind::Unknown(Doubt::Code), OutcomeKind::NotFound),
             _ => (OutcomeKind::Rejected, OutcomeKind::Unknown(Doubt::Code)),
         };
-        assert_eq!(judge(operation, Ok(Judgement::Rejected)).kind(), rejected);
+        assert_eq!(
+            judge(operation, Ok(Judgement::Rejected(Why::new("REJECTED_WHEN", "the reply says so")))).kind(),
+            rejected
+        );
         assert_eq!(judge(operation, Ok(Judgement::NotYet)).kind(), not_yet);
     }
 }
