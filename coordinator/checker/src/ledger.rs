@@ -73,8 +73,17 @@ fn expected_effect(view: View<'_>) -> Expected {
     if !view.may_stand() || view.state.compensate.status == OperationStatus::Succeeded {
         return Expected::Nothing;
     }
-    let done = view.saga.state.phase == Phase::Completed && view.state.action.status == OperationStatus::Succeeded;
-    if done { Expected::Stands } else { Expected::Either }
+    match view.saga.state.phase {
+        Phase::Completed if view.state.action.status == OperationStatus::Succeeded => Expected::Stands,
+        // What it promises, whatever it says of this step.
+        Phase::Compensated if !view.is_accepted() => Expected::Nothing,
+        Phase::Running
+        | Phase::Confirming
+        | Phase::Compensating
+        | Phase::Completed
+        | Phase::Compensated
+        | Phase::ForceStopped => Expected::Either,
+    }
 }
 
 fn expected_confirm(view: View<'_>) -> Expected {

@@ -19,6 +19,9 @@ mod step;
 mod view;
 mod violation;
 
+#[cfg(test)]
+mod samples;
+
 pub use intents::Intents;
 pub use ledger::{
     EffectSeen, Ended, EndedStep, Expected, check_accounted, check_conserved, check_effects, check_ended,

@@ -5,7 +5,7 @@
 use amends_engine::definition::{Compensation, Definition, Step};
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::outcome::OutcomeKind;
-use amends_engine::saga::{OperationState, OperationStatus, Phase, Saga, SkippedBy, StepState};
+use amends_engine::saga::{Cause, OperationState, OperationStatus, Phase, Saga, SkippedBy, StepState};
 
 use crate::violation::{Rule, Violation};
 
@@ -69,6 +69,17 @@ impl<'a> View<'a> {
 
     pub(crate) fn is_compensation_settled(&self) -> bool {
         is_settled(self.state.compensate.status)
+    }
+
+    /// Whether somebody accepted that this step's effect may be left standing: the team, or an operator.
+    pub(crate) fn is_accepted(&self) -> bool {
+        let cause = self.saga.state.decision.as_ref().map(|decision| &decision.cause);
+        match self.step().compensate {
+            Compensation::Call(_) => self.state.compensate.status == OperationStatus::Skipped(SkippedBy::Operator),
+            Compensation::None { .. } => true,
+            // Only the pivot can be begun in a saga that goes back, and only an operator sends it back from there.
+            Compensation::Absent => cause == Some(&Cause::ResolvedAsNotHappened(self.index)),
+        }
     }
 
     /// Whether this step no longer holds up the compensation of those before it.

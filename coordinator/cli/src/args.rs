@@ -51,6 +51,15 @@ pub(crate) enum Command {
     Participant(ParticipantCommand),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Run the coordinator
+    #[cfg(feature = "server")]
+    Serve(crate::commands::serve::Serve),
+    /// Run the whole system on this machine and show what it does
+    #[cfg(feature = "server")]
+    Demo(crate::demo::Demo),
+    /// Measure sagas per second beside bare gRPC calls
+    #[cfg(feature = "server")]
+    Bench(crate::bench::Bench),
 }
 
 /// What a command that changes a saga needs besides the saga.

@@ -45,8 +45,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// An open connection.
-#[derive(Debug)]
+/// An open connection. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Connection {
     channel: Channel,
 }

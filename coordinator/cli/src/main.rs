@@ -7,9 +7,13 @@
 //! Where to look next: [`commands`] for the verbs, [`output`] for how answers are shown, `amends-proto` for the API.
 
 mod args;
+#[cfg(feature = "server")]
+mod bench;
 mod commands;
 mod confirm;
 mod connect;
+#[cfg(feature = "server")]
+mod demo;
 mod exit;
 mod input;
 mod output;

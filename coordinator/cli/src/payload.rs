@@ -12,6 +12,12 @@ use crate::exit::Failure;
 /// From here on a double no longer holds every integer.
 const EXACT_DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// A payload of JSON.
+#[cfg(feature = "server")]
+pub(crate) fn from_json(value: &Value) -> Payload {
+    Payload { encoding: Encoding::Json.into(), data: value.to_string().into() }
+}
+
 /// Proto3 JSON of a message without payloads.
 pub(crate) fn to_json(message: &impl Serialize) -> Result<Value, Failure> {
     serde_json::to_value(message).map_err(Failure::Answer)

@@ -1,3 +1,26 @@
-//! Who may ask, and how.
-mod config;
-pub use config::*;
+//! Who may ask, and how: the coordinator as a process with listeners.
+//!
+//! ```text
+//!   config ──► App::build ──► store, directory, node ──► App::run ──► gRPC  (grpc/: the services of amends.v1)
+//!                                                             └─────► HTTP  (http.rs: health, readiness, version)
+//! ```
+//!
+//! It translates, checks and answers; it never decides anything about a saga: that is the engine's, and carrying it out the
+//! runtime's. Invariants: a request that changes something is carried out to its end even if its caller goes away; what is
+//! answered is durable; payloads are never logged. Where to look next: `app.rs` for the life of the process,
+//! `grpc/status.rs` for what an error looks like outside.
+
+pub mod app;
+pub mod config;
+mod error;
+mod grpc;
+mod health;
+mod http;
+mod registry;
+mod store;
+pub mod telemetry;
+
+pub use app::{App, Listeners};
+pub use config::{ConfigError, Flags, ServerConfig};
+pub use error::{Error, chain};
+pub use store::Backend;

@@ -22,6 +22,8 @@ pub enum StoreFault {
     Freeze,
     /// It is lost, and the store doesn't answer.
     Lost,
+    /// The disk is full: nothing is written.
+    Full,
     /// It is made, and the store's answer is lost.
     Unanswered,
     /// It is made, and a repeat of it is told that it is stale.
@@ -59,12 +61,13 @@ pub enum CallFault {
 
 impl StoreFault {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CrashBefore,
         Self::CrashDuring,
         Self::CrashAfter,
         Self::Freeze,
         Self::Lost,
+        Self::Full,
         Self::Unanswered,
         Self::Stale,
         Self::Twice,

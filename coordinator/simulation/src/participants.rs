@@ -191,15 +191,17 @@ impl Books {
     ) -> Handled {
         let key = (call.key.clone(), call.step.clone());
         let row = self.rows.get(&key).cloned().unwrap_or_default();
-        let refuses = operation == BarrierOperation::Action && names(&order.refuse, call.step.as_str());
-        if names(&order.pend, &format!("{}.{}", call.step, call.operation)) {
+        let is_action = operation == BarrierOperation::Action;
+        let name = format!("{}.{}", call.step, call.operation);
+        let refuses = names(&order.refuse, if is_action { call.step.as_str() } else { &name });
+        if names(&order.pend, &name) {
             self.rows.insert(key, row.after(operation, digest, Ran::Pending));
             let after = faults.dice().millis(0, if faults.is_random() { 9_000 } else { 400 });
             let (saga, step) = (call.key.clone(), call.step.clone());
             let later = Later { saga, step, operation: call.operation, refused: refuses, after };
             return Handled { reply: reply::pending(), later: Some(later) };
         }
-        if refuses || (operation == BarrierOperation::Action && faults.refuses()) {
+        if refuses || (is_action && faults.refuses()) {
             let refusal = refusal(&call.step);
             if conduct.stores_refusals() {
                 self.rows.insert(key, row.after(operation, digest, Ran::Refused(refusal.clone())));

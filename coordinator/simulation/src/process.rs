@@ -6,8 +6,11 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Mutex;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use crate::trace::lock;
 
 /// How a process stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +27,15 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Process {
     number: u32,
-    standing: watch::Sender<Standing>,
+    standing: Mutex<Standing>,
+    // Not a `watch`, which wakes its waiters in an order drawn from tokio's own generator.
+    changed: Notify,
 }
 
 impl Process {
     /// A running process.
     pub(crate) fn new(number: u32) -> Self {
-        Self { number, standing: watch::Sender::new(Standing::Runs) }
+        Self { number, standing: Mutex::new(Standing::Runs), changed: Notify::new() }
     }
 
     /// Which life this is, from 1.
@@ -40,11 +45,15 @@ impl Process {
 
     /// Returns while the process runs; after it was killed, never.
     pub(crate) async fn runs(&self) {
-        let mut standing = self.standing.subscribe();
-        let found = standing.wait_for(|standing| *standing != Standing::Frozen).await.map(|found| *found);
-        if found != Ok(Standing::Runs) {
-            pending::<Infallible>().await;
+        match self.when(|standing| standing != Standing::Frozen).await {
+            Standing::Runs => {}
+            Standing::Frozen | Standing::Dead => pending().await,
         }
+    }
+
+    /// Waits until it no longer runs; says how it stands then.
+    pub(crate) async fn stopped(&self) -> Standing {
+        self.when(|standing| standing != Standing::Runs).await
     }
 
     /// Kills it, from within: whoever calls this never hears of anything again.
@@ -55,35 +64,34 @@ impl Process {
 
     /// Kills it, from outside.
     pub(crate) fn kill(&self) {
-        self.standing.send_replace(Standing::Dead);
+        self.change(|_| Standing::Dead);
     }
 
     /// Makes it stand still.
     pub(crate) fn freeze(&self) {
-        self.standing.send_if_modified(|standing| {
-            let runs = *standing == Standing::Runs;
-            if runs {
-                *standing = Standing::Frozen;
-            }
-            runs
-        });
+        self.change(|standing| if standing == Standing::Runs { Standing::Frozen } else { standing });
     }
 
     /// Lets it go on, as if no time had passed.
     pub(crate) fn thaw(&self) {
-        self.standing.send_if_modified(|standing| {
-            let frozen = *standing == Standing::Frozen;
-            if frozen {
-                *standing = Standing::Runs;
-            }
-            frozen
-        });
+        self.change(|standing| if standing == Standing::Frozen { Standing::Runs } else { standing });
     }
 
-    /// Waits until it no longer runs; says how it stands then.
-    pub(crate) async fn stopped(&self) -> Standing {
-        let mut standing = self.standing.subscribe();
-        let found = standing.wait_for(|standing| *standing != Standing::Runs).await.map(|found| *found);
-        found.unwrap_or(Standing::Dead)
+    fn change(&self, change: impl FnOnce(Standing) -> Standing) {
+        let mut standing = lock(&self.standing);
+        *standing = change(*standing);
+        self.changed.notify_waiters();
+    }
+
+    async fn when(&self, is_so: impl Fn(Standing) -> bool) -> Standing {
+        loop {
+            // Made before the look, so that a change after the look is not missed.
+            let changed = self.changed.notified();
+            let standing = *lock(&self.standing);
+            if is_so(standing) {
+                return standing;
+            }
+            changed.await;
+        }
     }
 }

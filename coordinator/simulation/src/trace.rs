@@ -50,6 +50,14 @@ impl Trace {
         lock(&self.violations).push(violation);
     }
 
+    /// Adds a rule of the checker that was broken.
+    pub(crate) fn broke(&self, violation: &amends_checker::Violation) {
+        let text = violation.to_string();
+        let invariant = format!("{:?}", violation.rule);
+        let what = text.strip_prefix(&invariant).unwrap_or(&text).trim_start_matches(": ");
+        self.violated(invariant.as_str(), what);
+    }
+
     /// Everything so far.
     pub(crate) fn take(&self) -> (Vec<String>, Vec<Violation>) {
         (std::mem::take(&mut lock(&self.lines)), std::mem::take(&mut lock(&self.violations)))

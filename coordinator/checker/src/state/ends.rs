@@ -2,9 +2,8 @@
 //!
 //! A force-stopped saga promises nothing but an honest residue, so it isn't asked here.
 
-use amends_engine::definition::Compensation;
 use amends_engine::ids::Operation;
-use amends_engine::saga::{Cause, OperationStatus, Phase, Saga, SkippedBy};
+use amends_engine::saga::{OperationStatus, Phase, Saga, SkippedBy};
 
 use crate::view::{OPERATIONS, View, steps};
 use crate::violation::{Rule, Violation};
@@ -76,14 +75,7 @@ fn confirming(view: View<'_>) -> Result<(), Violation> {
 /// Every effect is undone, was none, or was accepted: by the team (`compensate: none`) or by an operator.
 fn compensated(view: View<'_>) -> Result<(), Violation> {
     let undone = !view.may_stand() || view.is_compensation_settled();
-    let cause = view.saga.state.decision.as_ref().map(|decision| &decision.cause);
-    let accepted = match view.step().compensate {
-        Compensation::Call(_) => false,
-        Compensation::None { .. } => true,
-        // Only the pivot can be begun in a saga that goes back, and only an operator sends it back from there.
-        Compensation::Absent => cause == Some(&Cause::ResolvedAsNotHappened(view.index)),
-    };
-    if undone || accepted {
+    if undone || view.is_accepted() {
         return Ok(());
     }
     Err(view.violation(Rule::NotCompensated, Operation::Compensate, "its effect may stand and nobody accepted that"))

@@ -96,7 +96,9 @@ fn compensation(view: View<'_>) -> Result<(), Violation> {
     if compensate.is_in_flight() && view.state.action.is_in_flight() {
         return Err(view.violation(Rule::Order, Operation::Compensate, "called while the action is outstanding"));
     }
-    if view.state.sealing && !(view.was_skipped_by_operator() && view.is_compensable()) {
+    // A force-stopped saga may learn that what was to be sealed did happen.
+    let skipped = view.was_skipped_by_operator() || view.saga.state.phase == Phase::ForceStopped;
+    if view.state.sealing && !(skipped && view.is_compensable()) {
         return Err(view.violation(
             Rule::Contradiction,
             Operation::Compensate,

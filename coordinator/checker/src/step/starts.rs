@@ -21,8 +21,8 @@ pub(super) fn check(was: View<'_>, is: View<'_>, event: &Event) -> Result<(), Vi
         in_budget(was, is, operation, event)?;
         match operation {
             Operation::Action => action(is)?,
-            Operation::Compensate => compensate(is)?,
-            Operation::Confirm => confirm(is)?,
+            Operation::Compensate => compensate(was, is)?,
+            Operation::Confirm => confirm(was, is)?,
             Operation::Query => {}
         }
     }
@@ -61,7 +61,7 @@ fn action(is: View<'_>) -> Result<(), Violation> {
 }
 
 /// Decided, needed, with nothing of the action under way, and after all that depends on it is undone.
-fn compensate(is: View<'_>) -> Result<(), Violation> {
+fn compensate(was: View<'_>, is: View<'_>) -> Result<(), Violation> {
     let complain = |rule, what: &str| Err(is.violation(rule, Operation::Compensate, what));
     let action = &is.state.action;
     if is.saga.state.phase != Phase::Compensating && !is.state.sealing {
@@ -73,18 +73,21 @@ fn compensate(is: View<'_>) -> Result<(), Violation> {
     if action.is_in_flight() || action.quiet_at.is_some_and(|quiet_at| quiet_at > is.saga.state.updated_at) {
         return complain(Rule::Order, "started while the action may still be on its way");
     }
-    if is.all_dependents().any(|later| !later.is_out_of_the_way_back()) {
+    // The order is that of the first attempts. A seal runs forward: what comes after it has not begun, or has gone on since.
+    let first = was.state.compensate.attempt == 0 && is.saga.state.phase == Phase::Compensating;
+    if first && is.all_dependents().any(|later| !later.is_out_of_the_way_back()) {
         return complain(Rule::Order, "started before a step that depends on it is undone");
     }
     Ok(())
 }
 
-fn confirm(is: View<'_>) -> Result<(), Violation> {
+fn confirm(was: View<'_>, is: View<'_>) -> Result<(), Violation> {
     if is.saga.state.phase != Phase::Confirming || !is.needs_confirm() {
         return Err(is.violation(Rule::NoDecision, Operation::Confirm, "started with nothing to confirm"));
     }
-    let earlier = is.step().after.iter().map(|before| is.other(*before));
-    if earlier.into_iter().any(|before| !before.is_confirm_out_of_the_way()) {
+    let first = was.state.confirm.attempt == 0;
+    let mut earlier = is.step().after.iter().map(|before| is.other(*before));
+    if first && earlier.any(|before| !before.is_confirm_out_of_the_way()) {
         return Err(is.violation(Rule::Order, Operation::Confirm, "started before the confirm that it comes after"));
     }
     Ok(())

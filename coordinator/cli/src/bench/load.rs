@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::proto::Echo;
 use super::proto::noop_client::NoopClient;
-use crate::connect::{Connection, request};
+use crate::connect::Connection;
 use crate::exit::Failure;
 
 /// How much of the time passes before anything is counted.
@@ -59,7 +59,7 @@ pub(super) async fn sagas(connection: &Connection, in_flight: usize, length: Dur
         let start = api::StartSagaRequest {
             saga_id: format!("{run_id}-{number}"),
             definition: "bench".to_owned(),
-            input: Some(crate::payload::json(&serde_json::json!({ "text": text() }))),
+            input: Some(crate::payload::from_json(&serde_json::json!({ "text": text() }))),
             wait: Some(pbjson_types::Duration { seconds: 60, nanos: 0 }),
             ..api::StartSagaRequest::default()
         };

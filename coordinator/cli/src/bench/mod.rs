@@ -73,8 +73,7 @@ impl Bench {
             launch(&["bench", "--participant", &participant.to_string()], participant).await?,
             launch(&serve(coordinator, data.path())?.each_ref().map(String::as_str), coordinator).await?,
         ];
-        let address =
-            format!("http://{coordinator}").parse().map_err(|_| Failure::Usage("no address".to_owned()))?;
+        let address = format!("http://{coordinator}").parse().map_err(|_| Failure::Usage("no address".to_owned()))?;
         let connection = Connection::open(&address).await?;
         register(&connection, participant).await?;
         let length = Duration::from_secs(self.seconds);
@@ -127,7 +126,7 @@ async fn launch(arguments: &[&str], address: SocketAddr) -> Result<Child, Failur
     let own = std::env::current_exe().map_err(Failure::Process)?;
     let child = Command::new(own)
         .args(arguments)
-        .env("RUST_LOG", "error")
+        .env("AMENDS__LOG__FILTER", "error")
         .kill_on_drop(true)
         .spawn()
         .map_err(Failure::Process)?;

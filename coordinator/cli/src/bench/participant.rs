@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use tonic::{Request, Response, Status};
 
-use super::proto::noop_server::{Noop, NoopServer};
 use super::proto::Echo;
+use super::proto::noop_server::{Noop, NoopServer};
 use crate::exit::Failure;
 
 /// Its descriptors, for reflection.

@@ -7,6 +7,8 @@ pub(crate) mod completions;
 pub(crate) mod definition;
 pub(crate) mod participant;
 pub(crate) mod saga;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
 
 use std::future::Future;
 
@@ -21,11 +23,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Definition(command) => command.run(&common),
         Command::Participant(command) => as_client(command.run(&common)),
         Command::Completions(command) => command.run(),
+        #[cfg(feature = "server")]
+        Command::Serve(command) => as_server(command.run()),
+        #[cfg(feature = "server")]
+        Command::Demo(command) => as_server(command.run(common.output)),
+        #[cfg(feature = "server")]
+        Command::Bench(command) => as_server(command.run()),
     }
 }
 
 /// A client makes one call after the other: one thread is enough, and starts quicker than many.
 fn as_client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Process)?;
+    runtime.block_on(command)
+}
+
+/// Whoever serves or makes load wants all cores.
+#[cfg(feature = "server")]
+fn as_server(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Process)?;
     runtime.block_on(command)
 }

@@ -109,7 +109,8 @@ fn recipes(addresses: &Addresses, data: &Path) -> Result<Vec<Recipe>, Failure> {
 fn launch(recipe: &Recipe) -> Result<Child, Failure> {
     Command::new(&recipe.program)
         .args(&recipe.arguments)
-        .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
+        // The screen is for sagas; a process still says what goes wrong.
+        .env("AMENDS__LOG__FILTER", "error")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

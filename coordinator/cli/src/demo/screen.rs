@@ -9,6 +9,7 @@ use owo_colors::{OwoColorize as _, Stream, Style};
 
 use super::Addresses;
 use super::stream::Counts;
+use crate::words;
 
 /// Sagas between two lines of totals.
 const TOTALS_EVERY: u64 = 25;
@@ -86,7 +87,9 @@ fn totals(counts: &Counts) {
 /// Why a saga ended as it did, in a few words.
 fn why(saga: &api::Saga) -> String {
     if let Some(decision) = &saga.decision {
-        return crate::words::decision(decision);
+        let cause = words::cause(decision.cause).replace('_', " ");
+        let said = words::said(&decision.code, &decision.message);
+        return [decision.step.as_str(), &cause, &said].join(" ");
     }
     let attempts: u32 = saga.steps.iter().flat_map(|step| &step.operations).map(|operation| operation.attempts).sum();
     format!("{} steps, {attempts} calls", saga.steps.len())

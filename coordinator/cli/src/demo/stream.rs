@@ -154,7 +154,7 @@ async fn start(connection: &Connection, order: &Order) -> Result<(), Failure> {
     let message = api::StartSagaRequest {
         saga_id: order.id.clone(),
         definition: "checkout".to_owned(),
-        input: Some(crate::payload::json(&input)),
+        input: Some(crate::payload::from_json(&input)),
         ..api::StartSagaRequest::default()
     };
     let mut tries = 0;

@@ -55,11 +55,9 @@ impl World {
         addresses: &Addresses,
         with_stuck: bool,
     ) -> Result<Self, Failure> {
-        for (name, address) in [
-            ("account", addresses.account),
-            ("inventory", addresses.inventory),
-            ("payment", addresses.payment),
-        ] {
+        for (name, address) in
+            [("account", addresses.account), ("inventory", addresses.inventory), ("payment", addresses.payment)]
+        {
             register_participant(connection, name, &format!("http://{address}")).await?;
         }
         register_definition(connection).await?;
@@ -122,10 +120,8 @@ async fn register_participant(connection: &Connection, name: &str, endpoint: &st
 }
 
 async fn register_definition(connection: &Connection) -> Result<(), Failure> {
-    let register = api::RegisterDefinitionRequest {
-        source: CHECKOUT.to_owned(),
-        ..api::RegisterDefinitionRequest::default()
-    };
+    let register =
+        api::RegisterDefinitionRequest { source: CHECKOUT.to_owned(), ..api::RegisterDefinitionRequest::default() };
     connection.definitions().register(request(register)).await?;
     Ok(())
 }

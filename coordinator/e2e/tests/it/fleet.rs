@@ -49,7 +49,7 @@ impl Process {
     fn launch(&mut self) {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
+            .env("AMENDS__LOG__FILTER", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -5,6 +5,7 @@
 //! promises that refusals are final (semantics A1, A2).
 
 use crate::event::Event;
+use crate::facts::StepEffect;
 use crate::history::Change;
 use crate::ids::{Operation, StepIndex};
 use crate::outcome::{CallFacts, Doubt, Outcome, OutcomeKind, Why};
@@ -174,7 +175,7 @@ impl Turn {
     /// Whether an answer says of all attempts of an action that none had its effect.
     fn ends_doubt(&self, step: StepIndex, operation: Operation, outcome: &Outcome) -> bool {
         let last_word = matches!(outcome, Outcome::Rejected { last_word: true, .. });
-        last_word && operation == Operation::Action && self.op(step, operation).uncertain
+        last_word && operation == Operation::Action && self.saga.action_effect(step) == StepEffect::Possible
     }
 
     fn correct_residue(&mut self, step: StepIndex, operation: Operation, outcome: &Outcome) {
@@ -185,6 +186,10 @@ impl Turn {
             Outcome::NotFound(_) if self.has_nothing_to_undo(step, operation) => OperationStatus::Succeeded,
             Outcome::Rejected { last_word, .. } => {
                 self.note_refusal(step, operation, *last_word);
+                // Skipped stays skipped: only its doubt is over.
+                if matches!(self.op(step, operation).status, OperationStatus::Skipped(_)) {
+                    return;
+                }
                 OperationStatus::Rejected
             }
             Outcome::Unknown { doubt: Doubt::KeyReused, .. } => {
@@ -194,7 +199,7 @@ impl Turn {
             Outcome::NotFound(_) => OperationStatus::Rejected,
             Outcome::NotSent(_) => OperationStatus::GaveUp,
             Outcome::Pending | Outcome::Unknown { .. } => {
-                self.op_mut(step, operation).uncertain = true;
+                self.op_mut(step, operation).uncertain |= operation == Operation::Action;
                 OperationStatus::GaveUp
             }
         };

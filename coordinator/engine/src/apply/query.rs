@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::ids::{Operation, StepIndex};
-use crate::outcome::{Outcome, Why};
+use crate::outcome::{Doubt, Outcome, Why};
 use crate::saga::OperationStatus;
 
 use super::turn::Turn;
@@ -31,7 +31,10 @@ impl Turn {
                 self.set(step, Operation::Action, OperationStatus::Pending { since: self.now });
             }
             Outcome::NotFound(why) => self.send_again(step, why),
-            Outcome::NotSent(_) if in_time => self.plan(step, Operation::Query, self.now + retry_after),
+            // Our fault, or nobody's: the question was not answered badly, it was not asked.
+            Outcome::NotSent(_) | Outcome::Unknown { doubt: Doubt::StaleEpoch | Doubt::OwnerLost, .. } if in_time => {
+                self.plan(step, Operation::Query, self.now + retry_after);
+            }
             Outcome::Pending | Outcome::NotSent(_) | Outcome::Rejected { .. } | Outcome::Unknown { .. } => {
                 self.op_mut(step, Operation::Query).failures += 1;
                 if self.is_out_of_attempts(step, Operation::Query) {

@@ -4,6 +4,7 @@
 //! and a unit test would see another instance of its types. With feature `planted` only the hunt for planted bugs is built,
 //! since the chosen bug is one for the whole process.
 
+mod render;
 mod shape;
 mod world;
 
@@ -13,8 +14,6 @@ mod definitions;
 mod golden;
 #[cfg(not(feature = "planted"))]
 mod properties;
-#[cfg(not(feature = "planted"))]
-mod render;
 #[cfg(not(feature = "planted"))]
 mod rules;
 #[cfg(not(feature = "planted"))]

@@ -84,15 +84,21 @@ impl Script {
         };
         let begun = begin(head, Arc::new(shape(text)), Payload::json("{}"), Timestamp(0));
         let unprepared = unprepared.iter().map(|name| StepName::parse(name).expect("name")).collect();
-        let mut script =
-            Self { saga: begun.saga, now: Timestamp(0), history: begun.history, commits: 1, unprepared };
+        let mut script = Self { saga: begun.saga, now: Timestamp(0), history: begun.history, commits: 1, unprepared };
         script.prepare();
         check_state(&script.saga).expect("the first state");
         script
     }
 
+    /// From now on this step stays unprepared.
+    pub(crate) fn stop_preparing(&mut self, step: &str) {
+        self.unprepared.push(StepName::parse(step).expect("name"));
+    }
+
     fn prepare(&mut self) {
-        while let Some((step, operation)) = outstanding(&self.saga).into_iter().find_map(|effect| self.preparable(effect)) {
+        while let Some((step, operation)) =
+            outstanding(&self.saga).into_iter().find_map(|effect| self.preparable(effect))
+        {
             let others = [Operation::Action, Operation::Compensate, Operation::Confirm];
             let wanted: Vec<Operation> = if operation == Operation::Action { others.to_vec() } else { vec![operation] };
             let request = |operation: Operation| (operation, Payload::json(format!("\"{operation} {}\"", step.0)));
@@ -111,7 +117,8 @@ impl Script {
             Applied::Ignored(reason) => Ok(Some(reason)),
             Applied::Changed(changed) => {
                 let checked = check_step(&self.saga, event, &changed).and_then(|()| check_state(&changed.saga));
-                checked.unwrap_or_else(|violation| panic!("{violation}\n{}\n{event:?}\n{}", self, render(&changed.saga)));
+                checked
+                    .unwrap_or_else(|violation| panic!("{violation}\n{}\n{event:?}\n{}", self, render(&changed.saga)));
                 let Changed { saga, history, .. } = *changed;
                 self.saga = saga;
                 self.history.extend(history);

@@ -23,7 +23,7 @@ use crate::words::or_dash;
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DefinitionCommand {
-    /// Check definitions by themselves, without a coordinator
+    /// Check a definition by itself, without a coordinator
     Lint(lint::Lint),
     /// Register a definition; the same content gives the same version
     Register(register::Register),

@@ -1,0 +1,15 @@
+//! The rules of design §4, one file for each subject; the interleavings that lose money are in `semantics`.
+
+mod callbacks;
+mod compensate;
+mod confirm;
+mod deadlines;
+mod doubt;
+mod forward;
+mod operator;
+mod parked;
+mod pending;
+mod pivot;
+mod query;
+mod semantics;
+mod standing;

@@ -1,0 +1,222 @@
+//! The life of the server: what is built in which order, how it serves, and how it stops.
+//!
+//! ```text
+//!   build:  bind ─► open store ─► participants ─► node          nothing is accepted before all of it stands
+//!   run:    serve … ─► not ready ─► no new connections ─► requests end ─► node stops ─► store closes
+//! ```
+//!
+//! Invariants: a server that can't do all of its work doesn't start; stopping loses nothing, since what is open is durable
+//! and is taken up by the next start; when the store can't go on the process ends at once.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_engine::ids::Namespace;
+use amends_runtime::participant::{Directory, GrpcCaller, REPLY_BYTES_MAX};
+use amends_runtime::seam::Seams;
+use amends_runtime::{Coordinator, Node, NodeParts, RuntimeConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
+
+use crate::config::ServerConfig;
+use crate::error::Error;
+use crate::grpc::{self, Api};
+use crate::health::{self, Readiness};
+use crate::http::{self, Pages};
+use crate::registry::Registry;
+use crate::store::Backend;
+
+/// Where requests come from.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API.
+    pub grpc: TcpListener,
+    /// For health, readiness and version.
+    pub http: TcpListener,
+}
+
+impl Listeners {
+    /// Takes the addresses that the settings name; with port 0 the system chooses one.
+    pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
+        let bind = async |what, address| {
+            TcpListener::bind(address).await.map_err(|source| Error::Bind { what, address, source })
+        };
+        Ok(Self { grpc: bind("gRPC", config.grpc.listen).await?, http: bind("HTTP", config.http.listen).await? })
+    }
+}
+
+/// A server that is ready to serve: its sagas run already, its listeners wait.
+#[derive(Debug)]
+pub struct App {
+    config: ServerConfig,
+    backend: Backend,
+    listeners: Listeners,
+    grpc_address: SocketAddr,
+    http_address: SocketAddr,
+    node: Node,
+    api: Api,
+}
+
+impl App {
+    /// Builds all that the settings name.
+    pub async fn build(config: ServerConfig) -> Result<Self, Error> {
+        // First, because a port that is taken is the most common mistake, and costs nothing to find.
+        let listeners = Listeners::bind(&config).await?;
+        let backend = Backend::open(&config.store).await?;
+        Self::build_on(config, listeners, backend).await
+    }
+
+    /// Builds on listeners and a store that are there already.
+    pub async fn build_on(config: ServerConfig, listeners: Listeners, backend: Backend) -> Result<Self, Error> {
+        let address = |what, listener: &TcpListener, address| {
+            listener.local_addr().map_err(|source| Error::Bind { what, address, source })
+        };
+        let grpc_address = address("gRPC", &listeners.grpc, config.grpc.listen)?;
+        let http_address = address("HTTP", &listeners.http, config.http.listen)?;
+        let seams = Seams::system();
+        let directory = Arc::new(Directory::new());
+        let registry = Registry::new(backend.store().clone(), directory.clone(), seams.clone());
+        registry.ensure(&Namespace::default_namespace()).await?;
+        let caller = Arc::new(GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX));
+        let parts = NodeParts { config: runtime(&config), store: backend.store().clone(), caller, directory, seams };
+        let node = Node::start(parts).await?;
+        let info = backend.store().info();
+        tracing::info!(store = info.kind, id = info.id, shards = info.shards, survives = info.durability, "store open");
+        let api = Api {
+            coordinator: node.coordinator().clone(),
+            registry,
+            draining: CancellationToken::new(),
+            work: TaskTracker::new(),
+        };
+        Ok(Self { config, backend, listeners, grpc_address, http_address, node, api })
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// The runtime's handle, for whoever lives in the same process.
+    pub fn coordinator(&self) -> &Coordinator {
+        self.node.coordinator()
+    }
+
+    /// Serves until `shutdown` completes, then stops in order. An error when the server had to end by itself.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self { config, backend, listeners, grpc_address, http_address: _, node, api } = self;
+        let draining = api.draining.clone();
+        let (readiness, is_ready) = watch::channel(Readiness::Ready);
+        let reporter = HealthReporter::new();
+        let watcher = tokio::spawn(health::watch_over(
+            backend.store().clone(),
+            draining.clone(),
+            readiness,
+            reporter.clone(),
+            grpc::SERVICES,
+        ));
+        let http_end = CancellationToken::new();
+        let mut http = serve_http(listeners.http, Pages { grpc: grpc_address, readiness: is_ready }, http_end.clone());
+        let mut grpc = serve_grpc(listeners.grpc, &config, &api, reporter)?;
+
+        let ended = tokio::select! {
+            biased;
+            why = backend.lost() => Err(Error::StoreLost(why)),
+            served = &mut grpc => Err(served_too_short("gRPC", served)),
+            served = &mut http => Err(served_too_short("HTTP", served)),
+            () = shutdown => Ok(()),
+        };
+        tracing::info!("stopping");
+        draining.cancel();
+        // What the store can't go on with can't be finished.
+        let grace = if matches!(ended, Err(Error::StoreLost(_))) { Duration::ZERO } else { config.shutdown.grace };
+        end_requests(grpc, &api.work, grace / 2).await;
+        drop(api);
+        node.stop(grace / 2).await;
+        http_end.cancel();
+        end(http, Duration::from_secs(1)).await;
+        // It has seen the drain, and ends by itself.
+        let _ = watcher.await;
+        backend.close().await;
+        tracing::info!("stopped");
+        ended
+    }
+}
+
+type Serving = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
+
+fn serve_grpc(
+    listener: TcpListener,
+    config: &ServerConfig,
+    api: &Api,
+    reporter: HealthReporter,
+) -> Result<Serving, Error> {
+    let routes = grpc::routes(api, &config.limits, reporter)
+        .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
+    let mut server = grpc::server(&config.limits);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let draining = api.draining.clone().cancelled_owned();
+    Ok(tokio::spawn(async move {
+        let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, draining).await;
+        served.map_err(Into::into)
+    }))
+}
+
+fn serve_http(listener: TcpListener, pages: Pages, end: CancellationToken) -> Serving {
+    let router = http::router(pages);
+    tokio::spawn(async move {
+        axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await.map_err(Into::into)
+    })
+}
+
+type Served = Result<Result<(), Box<dyn std::error::Error + Send + Sync>>, tokio::task::JoinError>;
+
+fn served_too_short(what: &'static str, served: Served) -> Error {
+    match served {
+        Ok(Err(source)) => Error::Serve { what, source },
+        Ok(Ok(())) | Err(_) => Error::Broken(what),
+    }
+}
+
+/// Waits until every request has been answered, and what was asked for is done.
+async fn end_requests(grpc: Serving, work: &TaskTracker, grace: Duration) {
+    work.close();
+    let begun = tokio::time::Instant::now();
+    end(grpc, grace).await;
+    if tokio::time::timeout(grace.saturating_sub(begun.elapsed()), work.wait()).await.is_err() {
+        tracing::warn!("the grace period is over; registrations under way are not answered");
+    }
+}
+
+async fn end(mut serving: Serving, grace: Duration) {
+    if serving.is_finished() {
+        return;
+    }
+    if tokio::time::timeout(grace, &mut serving).await.is_err() {
+        tracing::warn!("the grace period is over; open connections are broken off");
+        serving.abort();
+    }
+}
+
+fn runtime(config: &ServerConfig) -> RuntimeConfig {
+    RuntimeConfig {
+        node: config.node.clone(),
+        lease: config.sagas.lease,
+        retention: config.sagas.retention,
+        residents_max: config.limits.sagas_per_shard,
+        requests_max: config.limits.requests_per_shard,
+        input_bytes_max: config.limits.input_bytes,
+        ..RuntimeConfig::default()
+    }
+}

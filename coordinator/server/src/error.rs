@@ -1,0 +1,65 @@
+//! Why a server doesn't start, or ends without having been asked to.
+//!
+//! What goes wrong with a single request is not in here: see `grpc/status.rs`. Invariant: a message says what to do, and the
+//! cause below it is in `source` and not repeated.
+
+use std::net::SocketAddr;
+
+use amends_store::{OpenError, StoreError};
+
+use crate::config::ConfigError;
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings make no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address can't be had.
+    #[error("{what} can't listen on {address}: is another coordinator running? Stop it, or choose another address")]
+    Bind {
+        /// "gRPC" or "HTTP".
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store was opened and can't be read.
+    #[error("the store can't be read")]
+    Store(#[from] StoreError),
+    /// The store can't go on; only a restart shows what it holds.
+    #[error("the store can't go on: {0}. The process ends so that nothing is acknowledged that isn't durable; start it again")]
+    StoreLost(String),
+    /// A listener ended by itself.
+    #[error("serving {what} ended")]
+    Serve {
+        /// "gRPC" or "HTTP".
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something of the server panicked or was ended; the log says more.
+    #[error("{0} broke down; this is a defect of Amends: please report it with the log")]
+    Broken(&'static str),
+    /// Logging was set up already, by somebody else.
+    #[error("logging can't be set up")]
+    Log(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! The messages of services Definitions and Participants.
+
+use std::collections::BTreeMap;
+
+use amends_definition::Format;
+use amends_engine::ids::{Namespace, ParticipantName};
+use amends_proto::v1;
+use amends_runtime::participant::{Code, Codes, Endpoint, InvalidRegistration, Meaning, Registration};
+use bytes::Bytes;
+
+use super::{namespace, participant_name, revision, unknown_value};
+use crate::error::chain;
+use crate::grpc::registering::Submission;
+use crate::grpc::status::Violation;
+
+/// A participant to be put.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: ParticipantName,
+    pub(crate) registration: Registration,
+    pub(crate) expected_revision: Option<u64>,
+}
+
+/// A registration.
+pub(crate) fn put(message: v1::PutParticipantRequest) -> Result<Put, Violation> {
+    let Some(participant) = message.participant else {
+        return Err(Violation::new("participant", "it is missing; give the whole registration"));
+    };
+    let endpoint = |(place, text): (usize, &String)| {
+        Endpoint::parse(text).map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
+    };
+    let endpoints = participant.endpoints.iter().enumerate().map(endpoint).collect::<Result<_, _>>()?;
+    let codes = participant.codes.iter().map(|(code, meaning)| code_meaning(code, *meaning)).collect::<Result<_, _>>()?;
+    let descriptors = (!participant.descriptor_set.is_empty()).then_some(participant.descriptor_set);
+    Ok(Put {
+        namespace: namespace(&participant.namespace)?,
+        name: participant_name("participant.name", &participant.name)?,
+        registration: registration(endpoints, participant.refusals_final, codes, descriptors)?,
+        expected_revision: revision(message.expected_revision),
+    })
+}
+
+fn registration(
+    endpoints: Vec<Endpoint>,
+    refusals_final: bool,
+    codes: Codes,
+    descriptors: Option<Bytes>,
+) -> Result<Registration, Violation> {
+    Registration::new(endpoints, refusals_final, codes, descriptors).map_err(|error| {
+        let field = match &error {
+            InvalidRegistration::Descriptors(_) => "participant.descriptor_set",
+            InvalidRegistration::NoEndpoint
+            | InvalidRegistration::TooManyEndpoints(_)
+            | InvalidRegistration::EndpointTwice(_) => "participant.endpoints",
+        };
+        // The message begins with the field's name too, for those who have no path to show.
+        let text = chain(&error);
+        let problem = text.split_once(": ").map_or(text.as_str(), |(_, problem)| problem);
+        Violation::new(field, problem)
+    })
+}
+
+fn code_meaning(name: &str, number: i32) -> Result<(Code, Meaning), Violation> {
+    let field = || format!("participant.codes[{name:?}]");
+    let Some(code) = Code::parse(name) else {
+        let all = Code::ALL.map(Code::name).join(", ");
+        return Err(Violation::new("participant.codes", format!("{name:?} is not a status code; use one of {all}")));
+    };
+    let meaning = match v1::CodeMeaning::try_from(number) {
+        Ok(v1::CodeMeaning::Succeeded) => Meaning::Succeeded,
+        Ok(v1::CodeMeaning::Rejected) => Meaning::Rejected,
+        Ok(v1::CodeMeaning::Pending) => Meaning::Pending,
+        Ok(v1::CodeMeaning::Unknown) => Meaning::Unknown,
+        Ok(v1::CodeMeaning::Unspecified) => {
+            return Err(Violation::new(field(), "it has no meaning; say succeeded, rejected, pending or unknown"));
+        }
+        Err(_) => return Err(unknown_value(&field(), number)),
+    };
+    Ok((code, meaning))
+}
+
+/// A definition to be registered or checked.
+pub(crate) fn submission(message: v1::RegisterDefinitionRequest, principal: String) -> Result<Submission, Violation> {
+    let format = match v1::SourceFormat::try_from(message.format) {
+        Ok(v1::SourceFormat::Unspecified | v1::SourceFormat::Yaml) => Format::Yaml,
+        Ok(v1::SourceFormat::Json) => Format::Json,
+        Err(_) => return Err(unknown_value("format", message.format)),
+    };
+    let name = |text: &str| participant_name(&format!("descriptor_sets[{text:?}]"), text);
+    let uploads = message.descriptor_sets.into_iter().map(|(text, set)| Ok((name(&text)?, set)));
+    Ok(Submission {
+        namespace: namespace(&message.namespace)?,
+        source: message.source,
+        format,
+        dry_run: message.dry_run,
+        uploads: uploads.collect::<Result<BTreeMap<_, _>, _>>()?,
+        principal,
+    })
+}

@@ -1,0 +1,118 @@
+//! The API of package `amends.v1` over gRPC, with health and reflection.
+//!
+//! ```text
+//!   sagas, operations, definitions, participants   one file per service: read, hand on, show
+//!   from_proto  to_proto                           the only code that names both the API's types and ours
+//!   asking  reading  registering                   what a method does between the two
+//!   status                                         the one table of errors; page, caller: tokens, who asks
+//! ```
+//!
+//! Invariant: a handler that changes something only waits for work that runs elsewhere, in the shard's owner or in a task of
+//! its own: tonic drops a handler when its client goes away.
+
+mod asking;
+mod caller;
+mod definitions;
+mod from_proto;
+mod operations;
+mod page;
+mod participants;
+mod reading;
+mod registering;
+mod sagas;
+mod status;
+mod to_proto;
+
+use std::future::Future;
+use std::time::Duration;
+
+use amends_proto::v1::definitions_server::DefinitionsServer;
+use amends_proto::v1::operations_server::OperationsServer;
+use amends_proto::v1::participants_server::ParticipantsServer;
+use amends_proto::v1::sagas_server::SagasServer;
+use amends_runtime::Coordinator;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::pb::health_server::HealthServer;
+
+use crate::config::LimitsConfig;
+use crate::registry::Registry;
+use status::Refusal;
+
+/// Largest registration: descriptors of a large service with all its imports.
+const REGISTRATION_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest time for an answer: the longest wait of a Start, and some more.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(75);
+/// Largest header list of a request.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Streams that a client may open and reset before it is taken for an attacker.
+const RESET_STREAMS_MAX: usize = 64;
+/// How long a connection may be silent before it is asked whether it still lives.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The names by which health is asked for.
+pub(crate) const SERVICES: &[&str] =
+    &["amends.v1.Sagas", "amends.v1.Operations", "amends.v1.Definitions", "amends.v1.Participants"];
+
+/// What all services work with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) registry: Registry,
+    /// Cancelled when the server begins to stop: what waits ends then.
+    pub(crate) draining: CancellationToken,
+    /// Work that must come to its end before the server does.
+    pub(crate) work: TaskTracker,
+}
+
+impl Api {
+    /// Carries something out to its end, even if whoever waits for it goes away.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.work.spawn(work).await.map_err(|_| Refusal::Broken)?
+    }
+}
+
+/// All services.
+pub(crate) fn routes(api: &Api, limits: &LimitsConfig, health: HealthReporter) -> Result<Routes, ReflectionSetup> {
+    let message = limits.message_bytes;
+    let mut routes = Routes::builder();
+    routes
+        .add_service(SagasServer::new(api.clone()).max_decoding_message_size(message))
+        .add_service(OperationsServer::new(api.clone()).max_decoding_message_size(message))
+        .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(REGISTRATION_BYTES_MAX))
+        .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(REGISTRATION_BYTES_MAX))
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.routes())
+}
+
+type ReflectionSetup = tonic_reflection::server::Error;
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(amends_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// The listener's side: limits per connection and for all of them together.
+pub(crate) fn server(limits: &LimitsConfig) -> tonic::transport::Server<Bounded> {
+    tonic::transport::Server::builder()
+        .timeout(ANSWER_TIME_MAX)
+        .max_concurrent_streams(limits.streams_per_connection)
+        // Without max_connection_age_grace: with it, tonic 0.14 breaks connections off instead of closing them gently.
+        .max_connection_age(limits.connection_age)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .load_shed(true)
+        .layer(tower::limit::GlobalConcurrencyLimitLayer::new(limits.requests))
+}
+
+type Bounded = tower::layer::util::Stack<tower::limit::GlobalConcurrencyLimitLayer, tower::layer::util::Identity>;

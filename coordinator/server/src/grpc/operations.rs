@@ -1,0 +1,53 @@
+//! Service Operations: what an operator can do to one saga.
+//!
+//! Six methods of one shape: read, ask the owner, show the saga after it. Invariant: each records who and why.
+
+use amends_proto::v1;
+use amends_proto::v1::operations_server::Operations;
+use tonic::{Request, Response, Status};
+
+use super::Api;
+use super::from_proto::Asked;
+use super::status::{Refusal, Violation};
+use super::to_proto::{self, View};
+use super::{asking, caller, from_proto};
+
+#[tonic::async_trait]
+impl Operations for Api {
+    async fn retry(&self, request: Request<v1::RetrySagaRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::retry).await?))
+    }
+
+    async fn skip(&self, request: Request<v1::SkipOperationRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::skip).await?))
+    }
+
+    async fn resolve(&self, request: Request<v1::ResolveOperationRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::resolve).await?))
+    }
+
+    async fn force_stop(&self, request: Request<v1::ForceStopSagaRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::force_stop).await?))
+    }
+
+    async fn pause(&self, request: Request<v1::PauseSagaRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::pause).await?))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeSagaRequest>) -> Result<Response<v1::Saga>, Status> {
+        Ok(Response::new(self.operate(request, from_proto::resume).await?))
+    }
+}
+
+impl Api {
+    async fn operate<M>(
+        &self,
+        request: Request<M>,
+        read: fn(M, String) -> Result<Asked, Violation>,
+    ) -> Result<v1::Saga, Refusal> {
+        let principal = caller::principal(&request)?;
+        let asked = read(request.into_inner(), principal)?;
+        let answered = asking::ask(&self.coordinator, asked).await?;
+        Ok(to_proto::saga(&answered.snapshot, View::Full))
+    }
+}

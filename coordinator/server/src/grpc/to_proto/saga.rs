@@ -1,0 +1,215 @@
+//! A saga as it stands.
+
+use amends_engine::ids::Operation;
+use amends_engine::outcome::Why;
+use amends_engine::saga::{Cause, Decision, OperationStatus, Phase, Saga, StuckReason};
+use amends_engine::standing::{self, StatusWord, Waiting, WaitingReason};
+use amends_proto::v1;
+use amends_runtime::Snapshot;
+
+use super::{history_entry, operation, payload, steps, timestamp, trace_id};
+use crate::grpc::asking::{Cancelled, Completion};
+use crate::grpc::reading::Seen;
+use amends_engine::payload::PayloadKey;
+
+/// How much of a saga is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// All of it.
+    Full,
+    /// Without input and steps.
+    Listed,
+}
+
+/// A saga.
+pub(crate) fn saga(snapshot: &Snapshot, view: View) -> v1::Saga {
+    let saga = &snapshot.saga;
+    let state = &saga.state;
+    let head = &state.head;
+    let status = standing::status(saga);
+    let needs_residue = status == StatusWord::Stuck || state.phase.is_terminal();
+    v1::Saga {
+        namespace: head.key.namespace.to_string(),
+        id: head.key.id.to_string(),
+        definition: head.definition.to_string(),
+        version: head.version.0,
+        status: status_of(status).into(),
+        phase: phase_of(saga).into(),
+        revision: state.revision,
+        input: match view {
+            View::Full => snapshot.payloads.get(&PayloadKey::Input).map(payload),
+            View::Listed => None,
+        },
+        labels: head.labels.iter().cloned().collect(),
+        create_time: Some(timestamp(state.started_at)),
+        update_time: Some(timestamp(state.updated_at)),
+        end_time: state.ended_at.map(timestamp),
+        deadline: Some(timestamp(state.deadline)),
+        late: state.late,
+        principal: head.principal.clone(),
+        trace_id: trace_id(&head.traceparent),
+        decision: state.decision.as_ref().map(|it| decision(it, saga)),
+        recorded_cancel: state.cancel.as_ref().map(|cancel| v1::RecordedCancel {
+            time: Some(timestamp(cancel.at)),
+            principal: cancel.by.principal.clone(),
+            reason: cancel.by.reason.clone(),
+        }),
+        stuck: stuck(saga),
+        waiting: standing::waiting(saga).iter().map(|it| waiting(it, saga)).collect(),
+        steps: match view {
+            View::Full => steps::steps(snapshot),
+            View::Listed => Vec::new(),
+        },
+        residue: if needs_residue { steps::residue(snapshot) } else { Vec::new() },
+    }
+}
+
+/// A message to somebody who follows a saga.
+pub(crate) fn watched(seen: &Seen) -> v1::WatchSagaResponse {
+    v1::WatchSagaResponse {
+        saga: Some(saga(&seen.snapshot, View::Full)),
+        entries: seen.entries.iter().map(|recorded| history_entry(recorded, &seen.snapshot)).collect(),
+    }
+}
+
+/// What became of a cancel.
+pub(crate) fn cancel_result(result: Cancelled) -> v1::CancelResult {
+    match result {
+        Cancelled::Compensating => v1::CancelResult::Compensating,
+        Cancelled::Recorded => v1::CancelResult::Recorded,
+    }
+}
+
+/// What became of the message that completes a step.
+pub(crate) fn completion_result(result: Completion) -> v1::CompletionResult {
+    match result {
+        Completion::Applied => v1::CompletionResult::Applied,
+        Completion::Repeated => v1::CompletionResult::Repeated,
+        Completion::Late => v1::CompletionResult::Late,
+    }
+}
+
+fn status_of(status: StatusWord) -> v1::SagaStatus {
+    match status {
+        StatusWord::Running => v1::SagaStatus::Running,
+        StatusWord::Confirming => v1::SagaStatus::Confirming,
+        StatusWord::Compensating => v1::SagaStatus::Compensating,
+        StatusWord::Stuck => v1::SagaStatus::Stuck,
+        StatusWord::Paused => v1::SagaStatus::Paused,
+        StatusWord::Completed => v1::SagaStatus::Completed,
+        StatusWord::Compensated => v1::SagaStatus::Compensated,
+        StatusWord::ForceStopped => v1::SagaStatus::ForceStopped,
+    }
+}
+
+/// What a saga works at or, when it has ended, was working at last.
+fn phase_of(saga: &Saga) -> v1::SagaPhase {
+    let confirming = || {
+        let mut steps = saga.state.steps.iter();
+        steps.any(|step| step.confirm.status != OperationStatus::Idle)
+    };
+    match saga.state.phase {
+        Phase::Running => v1::SagaPhase::Running,
+        Phase::Confirming => v1::SagaPhase::Confirming,
+        Phase::Compensating | Phase::Compensated => v1::SagaPhase::Compensating,
+        Phase::ForceStopped if saga.state.decision.is_some() => v1::SagaPhase::Compensating,
+        Phase::Completed | Phase::ForceStopped if confirming() => v1::SagaPhase::Confirming,
+        Phase::Completed | Phase::ForceStopped => v1::SagaPhase::Running,
+    }
+}
+
+fn decision(decision: &Decision, saga: &Saga) -> v1::Decision {
+    use v1::DecisionCause as C;
+    let (cause, step, by) = match &decision.cause {
+        Cause::Rejected(step) => (C::Rejected, Some(*step), None),
+        Cause::GaveUp(step) => (C::GaveUp, Some(*step), None),
+        Cause::ExpressionFailed(step) => (C::ExpressionFailed, Some(*step), None),
+        Cause::Cancelled(by) => (C::Cancelled, None, Some(by)),
+        Cause::Deadline => (C::Deadline, None, None),
+        Cause::ResolvedAsNotHappened(step) => (C::ResolvedAsNotHappened, Some(*step), None),
+    };
+    let last = step.and_then(|step| saga.step(step).action.last.as_ref());
+    let Why { code, message } = last.map(|last| last.why.clone()).unwrap_or_default();
+    v1::Decision {
+        cause: cause.into(),
+        step: step.map(|step| saga.definition.step(step).name.to_string()).unwrap_or_default(),
+        code,
+        message,
+        time: Some(timestamp(decision.at)),
+        principal: by.map(|by| by.principal.clone()).unwrap_or_default(),
+        reason: by.map(|by| by.reason.clone()).unwrap_or_default(),
+    }
+}
+
+/// Every reason for which an operator is needed, the oldest first.
+fn stuck(saga: &Saga) -> Vec<v1::Stuck> {
+    if saga.state.phase.is_terminal() {
+        return Vec::new();
+    }
+    let parked = saga.state.parked.as_ref().map(|parked| v1::Stuck {
+        reason: stuck_reason(parked.reason).into(),
+        since: Some(timestamp(parked.since)),
+        message: parked.message.clone(),
+        ..v1::Stuck::default()
+    });
+    let operations = [Operation::Action, Operation::Compensate, Operation::Confirm];
+    let places = saga.definition.indices().flat_map(|step| operations.map(|operation| (step, operation)));
+    let of_operations = places.filter_map(|(step, of)| {
+        let state = saga.operation(step, of);
+        let OperationStatus::Stuck { reason, since } = state.status else { return None };
+        let Why { code, message } = state.last.as_ref().map(|last| last.why.clone()).unwrap_or_default();
+        Some(v1::Stuck {
+            reason: stuck_reason(reason).into(),
+            since: Some(timestamp(since)),
+            step: saga.definition.step(step).name.to_string(),
+            operation: operation(of).into(),
+            code,
+            message,
+        })
+    });
+    let mut all: Vec<v1::Stuck> = parked.into_iter().chain(of_operations).collect();
+    all.sort_by_key(|stuck| stuck.since.map(|since| (since.seconds, since.nanos)));
+    all
+}
+
+pub(super) fn stuck_reason(reason: StuckReason) -> v1::StuckReason {
+    match reason {
+        StuckReason::RetriesExhausted => v1::StuckReason::RetriesExhausted,
+        StuckReason::CompensationRefused => v1::StuckReason::CompensationRefused,
+        StuckReason::ConfirmRefused => v1::StuckReason::ConfirmRefused,
+        StuckReason::RejectedAfterPivot => v1::StuckReason::RejectedAfterPivot,
+        StuckReason::PivotUnknown => v1::StuckReason::PivotUnknown,
+        StuckReason::BarrierRowMissing => v1::StuckReason::BarrierRowMissing,
+        StuckReason::KeyReused => v1::StuckReason::KeyReused,
+        StuckReason::ExpressionFailed => v1::StuckReason::ExpressionFailed,
+        StuckReason::DefinitionOrParticipantMissing => v1::StuckReason::DefinitionOrParticipantMissing,
+        StuckReason::Misconfigured => v1::StuckReason::Misconfigured,
+        StuckReason::Poison => v1::StuckReason::Poison,
+    }
+}
+
+fn waiting(waiting: &Waiting, saga: &Saga) -> v1::Waiting {
+    const QUIET: &str = "an unanswered attempt of the action may still be on its way; it is compensated after that";
+    let last_said = || {
+        let state = saga.operation(waiting.step?, waiting.operation?);
+        state.last.as_ref().map(|last| last.why.to_string())
+    };
+    let (reason, message) = match waiting.reason {
+        WaitingReason::RetryDue => (v1::WaitingReason::RetryDue, last_said()),
+        WaitingReason::Pending => (v1::WaitingReason::Pending, last_said()),
+        // The first attempt to compensate is due then.
+        WaitingReason::Quiet => (v1::WaitingReason::RetryDue, Some(QUIET.to_owned())),
+        WaitingReason::Paused => {
+            let reason = saga.state.paused.as_ref().map(|paused| paused.by.reason.clone());
+            (v1::WaitingReason::Paused, reason)
+        }
+    };
+    v1::Waiting {
+        reason: reason.into(),
+        since: Some(timestamp(waiting.since)),
+        until: waiting.until.map(timestamp),
+        step: waiting.step.map(|step| saga.definition.step(step).name.to_string()).unwrap_or_default(),
+        operation: waiting.operation.map_or(v1::Operation::Unspecified, operation).into(),
+        message: message.unwrap_or_default(),
+    }
+}

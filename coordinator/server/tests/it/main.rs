@@ -1,0 +1,17 @@
+//! The server as callers see it: real gRPC and HTTP on loopback, a real participant, both stores.
+//!
+//! `harness.rs` starts servers, `shop.rs` is the participant; the other files have one subject each. Nothing waits for a
+//! time to pass: tests wait for calls, answers and messages.
+
+mod completing;
+mod definitions;
+mod following;
+mod harness;
+mod http;
+mod lifecycle;
+mod listing;
+mod operating;
+mod participants;
+mod refusing;
+mod shop;
+mod stopping;

@@ -1,0 +1,103 @@
+//! Which sagas a run has, what they are given, and what people ask of them meanwhile.
+//!
+//! Only plans: `client.rs` carries them out. Invariant: a plan follows from its seed alone.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::scenario::{Library, Scenario};
+use crate::seams::Dice;
+
+/// What somebody asks of a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Turn back.
+    Cancel,
+    /// Start nothing more.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Don't wait with what is due later.
+    Retry,
+    /// Stop where it stands.
+    ForceStop,
+}
+
+/// One saga to be run.
+#[derive(Debug, Clone)]
+pub struct SagaPlan {
+    /// Its id.
+    pub id: String,
+    /// The definition.
+    pub definition: String,
+    /// What is refused, separated by blanks: "ship" is a step's action, "ship.compensate" another operation of it.
+    pub refuse: String,
+    /// Operations that answer later, separated by blanks: "ship.action".
+    pub pend: String,
+    /// What the conditional step looks at.
+    pub express: bool,
+    /// When it is started.
+    pub at: Duration,
+    /// What is asked of it, and how long after its start.
+    pub wishes: Vec<(Duration, Wish)>,
+}
+
+impl SagaPlan {
+    /// A saga in which nothing is refused, pending or asked.
+    pub fn plain(id: &str, definition: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            definition: definition.to_owned(),
+            refuse: String::new(),
+            pend: String::new(),
+            express: true,
+            at: Duration::ZERO,
+            wishes: Vec::new(),
+        }
+    }
+
+    /// Its input, as JSON bytes.
+    pub(crate) fn input(&self) -> Vec<u8> {
+        json!({ "refuse": self.refuse, "pend": self.pend, "express": self.express }).to_string().into_bytes()
+    }
+
+    /// Some sagas by the seed.
+    pub(crate) fn some(library: &Library, dice: &Dice) -> Vec<Self> {
+        let scenarios: Vec<&Scenario> = library.scenarios().collect();
+        // One definition in a run: compiling it anew after each crash is what takes the time.
+        let Some(scenario) = dice.pick(&scenarios) else { return Vec::new() };
+        (0..1 + dice.below(4)).map(|number| Self::by_chance(&format!("s{number}"), scenario, dice)).collect()
+    }
+
+    fn by_chance(id: &str, scenario: &Scenario, dice: &Dice) -> Self {
+        let step = |per_mille| dice.chance(per_mille).then(|| dice.pick(&scenario.steps).cloned()).flatten();
+        let of = |word: &str, per_mille| step(per_mille).map(|step| format!("{step}.{word}"));
+        let refuse = [step(350), of("compensate", 80), of("confirm", 80)];
+        let pend = [of("action", 200), of("compensate", 200), of("confirm", 200)];
+        let listed = |items: [Option<String>; 3]| items.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mut wishes = Vec::new();
+        if dice.chance(300) {
+            wishes.push((dice.millis(0, 3_000), Wish::Cancel));
+        }
+        if dice.chance(150) {
+            let pause = dice.millis(0, 2_000);
+            wishes.push((pause, Wish::Pause));
+            wishes.push((pause + dice.millis(0, 8_000), Wish::Resume));
+        }
+        for wish in [Wish::Retry, Wish::ForceStop] {
+            if dice.chance(60) {
+                wishes.push((dice.millis(0, 4_000), wish));
+            }
+        }
+        wishes.sort_by_key(|(at, _)| *at);
+        Self {
+            refuse: listed(refuse),
+            pend: listed(pend),
+            express: dice.chance(500),
+            at: dice.millis(0, 400),
+            wishes,
+            ..Self::plain(id, &scenario.name)
+        }
+    }
+}

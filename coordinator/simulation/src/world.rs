@@ -1,0 +1,165 @@
+//! Everything that survives a node's crash: the store, the participants, what is on its way, and the record of the run.
+//!
+//! It runs nothing by itself; tasks that carry something (a delivery, a callback, a client) are counted while they are under
+//! way. Invariant: the world is at rest only when no task of it is under way, so that a late copy can't land after the
+//! verdict.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use amends_engine::ids::SagaKey;
+use amends_engine::saga::Saga;
+use amends_runtime::Coordinator;
+use amends_runtime::seam::Clock;
+use amends_store::{Commit, CommitError, Committed, Store, record};
+use amends_store::memory::MemoryStore;
+
+use crate::faults::{FaultPlan, Faults};
+use crate::judge::Judge;
+use crate::participants::{Conduct, Participants};
+use crate::scenario::Registered;
+use crate::seams::{Dice, VirtualClock};
+use crate::trace::{Trace, lock};
+
+/// How many shards the store has: more than one, so that sagas of one run have different owners.
+const SHARDS: u16 = 2;
+
+/// Streams of random numbers, one for each purpose.
+pub(crate) mod stream {
+    pub(crate) const FAULTS: u64 = 1;
+    pub(crate) const LOAD: u64 = 2;
+    pub(crate) const NETWORK: u64 = 3;
+    pub(crate) const STORE: u64 = 4;
+    /// Of the first life of a node; each has its own.
+    pub(crate) const NODES: u64 = 100;
+}
+
+/// The world around the nodes.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) trace: Trace,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) judge: Judge,
+    pub(crate) faults: Faults,
+    pub(crate) participants: Participants,
+    /// Delays on the way to participants.
+    pub(crate) network: Dice,
+    /// Delays on the way to the store.
+    pub(crate) wire: Dice,
+    node: Mutex<Option<Coordinator>>,
+    acknowledged: Mutex<Vec<SagaKey>>,
+    under_way: AtomicUsize,
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    pub(crate) fn new(seed: u64, plan: FaultPlan, conduct: Conduct) -> Self {
+        let clock = Arc::new(VirtualClock::new());
+        let time = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now())
+        };
+        Self {
+            seed,
+            trace: Trace::new(clock.clone()),
+            store: Arc::new(MemoryStore::new(SHARDS, time)),
+            judge: Judge::default(),
+            faults: Faults::new(plan, Dice::new(seed, stream::FAULTS), conduct.bears_copies()),
+            participants: Participants::new(conduct),
+            network: Dice::new(seed, stream::NETWORK),
+            wire: Dice::new(seed, stream::STORE),
+            node: Mutex::default(),
+            acknowledged: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            clock,
+        }
+    }
+
+    /// The node that clients and participants reach, if one runs.
+    pub(crate) fn node(&self) -> Option<Coordinator> {
+        lock(&self.node).clone()
+    }
+
+    /// Another node is reached from now on, or none.
+    pub(crate) fn set_node(&self, node: Option<Coordinator>) {
+        *lock(&self.node) = node;
+    }
+
+    /// Does something beside the rest of the world; the world isn't at rest before it has ended.
+    pub(crate) fn run<F>(self: &Arc<Self>, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let world = self.clone();
+        world.under_way.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            task.await;
+            world.under_way.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+
+    /// Whether any task of the world is still to end.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) > 0
+    }
+
+    /// A start was acknowledged to a client.
+    pub(crate) fn acknowledge(&self, key: &SagaKey) {
+        lock(&self.acknowledged).push(key.clone());
+    }
+
+    /// All acknowledged starts.
+    pub(crate) fn acknowledged(&self) -> Vec<SagaKey> {
+        lock(&self.acknowledged).clone()
+    }
+
+    /// Commits that have arrived at the store. Everything that becomes durable passes the judge.
+    pub(crate) async fn apply(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
+        let answers = self.store.commit(commits.clone()).await;
+        for (commit, answer) in commits.iter().zip(&answers) {
+            let word = match answer {
+                Ok(Committed::Now) => commit.index.status.to_owned(),
+                Ok(Committed::Duplicate) => "duplicate".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let (revision, epoch) = (commit.expected_revision + 1, commit.lease.epoch.0);
+            let digest = commit.digest();
+            self.trace.note(format_args!("commit {} revision {revision} epoch {epoch} {digest:?}: {word}", commit.key));
+            if matches!(answer, Ok(Committed::Now)) {
+                self.judge.committed(commit, &self.trace);
+            }
+        }
+        answers
+    }
+
+    /// Every saga that was ever made durable, as the store has it now.
+    pub(crate) async fn sagas(&self) -> Vec<Saga> {
+        let mut sagas = Vec::new();
+        for key in self.judge.keys() {
+            match self.store.get(&key).await {
+                Ok(Some(stored)) => sagas.extend(self.judge.revive(&stored.state, &self.trace)),
+                Ok(None) | Err(_) => self.trace.violated("I5", format!("saga {key} was committed and is gone")),
+            }
+        }
+        sagas
+    }
+
+    /// Whether the history in the store is whole: as many entries as the state counts, without gaps, all readable.
+    pub(crate) async fn check_history(&self, saga: &Saga) {
+        let (key, length) = (&saga.state.head.key, saga.state.history_length);
+        let entries = self.store.history(key, 0, usize::MAX).await.unwrap_or_default();
+        let in_order = entries.iter().zip(0..).all(|((sequence, _), expected)| *sequence == expected);
+        let readable = entries.iter().all(|(_, entry)| record::decode_history(entry).is_ok());
+        if entries.len() as u64 != length || !in_order || !readable {
+            self.trace.violated("history", format!("saga {key} counts {length} entries, {} are there", entries.len()));
+        }
+    }
+
+    /// Makes definitions known to the judge, which reads states.
+    pub(crate) fn knows(&self, registered: &[Registered]) {
+        self.judge.knows(registered);
+    }
+}

@@ -1,0 +1,52 @@
+//! Does the simulation notice? `AMENDS_PLANTED` names a bug; the same random runs must find it, or they prove nothing.
+//!
+//! Without a name nothing is planted, and the same runs must find nothing.
+
+use amends_engine::planted::{Bug, choose};
+use amends_simulation::{Conduct, FaultPlan, Library, Report, Run};
+
+use crate::support::{assert_clean, library, number, run_seed};
+
+/// How the bug is planted: in the participants, or somewhere in engine and runtime, which read the name themselves or are told.
+fn plant(bug: &str) -> Option<Conduct> {
+    let (in_engine, conduct) = match bug {
+        "intent_after_call" => (None, None),
+        "unknown_read_as_rejected" => (Some(Bug::UnknownReadAsRejected), None),
+        "attempt_forgotten_at_take_over" => (Some(Bug::AttemptForgottenAtTakeOver), None),
+        "predecessor_compensated_first" => (Some(Bug::PredecessorCompensatedFirst), None),
+        "cancel_acts_in_doubt" => (Some(Bug::CancelActsInDoubt), None),
+        "no_barrier" => (None, Some(Conduct::NoBarrier)),
+        "refusal_not_stored" => (None, Some(Conduct::RefusalNotStored)),
+        unknown => panic!("AMENDS_PLANTED={unknown}: no such bug"),
+    };
+    choose(in_engine);
+    conduct
+}
+
+fn run(library: &Library, conduct: Option<Conduct>, seed: u64) -> Report {
+    match conduct {
+        Some(conduct) => Run { library, conduct, faults: FaultPlan::Random, sagas: None, seed }.make().unwrap(),
+        None => run_seed(library, seed),
+    }
+}
+
+#[test]
+fn planted() {
+    let library = library();
+    let first = number("AMENDS_SIM_FIRST_SEED", 1);
+    let seeds = first..first + number("AMENDS_SIM_SEEDS", 3_000);
+    let Ok(bug) = std::env::var("AMENDS_PLANTED") else {
+        for seed in seeds.take(50) {
+            assert_clean(&format!("seed {seed}, nothing planted"), &run_seed(&library, seed));
+        }
+        return;
+    };
+    let conduct = plant(&bug);
+    for seed in seeds.clone() {
+        if let Some(violation) = run(&library, conduct, seed).violations.first() {
+            println!("planted {bug}: caught by {} at seed {seed} ({violation})", violation.invariant);
+            return;
+        }
+    }
+    panic!("planted {bug}: not caught by the seeds {seeds:?}");
+}
