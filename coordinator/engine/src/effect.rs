@@ -1,6 +1,6 @@
 //! Everything that a saga may ask of the world.
 //!
-//! Effects are derived from the state ([`crate::outstanding`]), never stored, so that recovery is the normal road.
+//! Effects are derived from the state ([`crate::outstanding()`]), never stored, so that recovery is the normal road.
 //! Invariant: an effect that calls a participant is in the state before it is in this list.
 
 use crate::ids::{Operation, StepIndex};

@@ -1,6 +1,6 @@
 //! What a saga's state says about the world: which effects stand, what is done, whether the saga may still turn back.
 //!
-//! Read-only questions, asked by the rules in [`crate::apply`], by lists and by the checker. Invariant: an effect is
+//! Read-only questions, asked by the rules in [`mod@crate::apply`], by lists and by the checker. Invariant: an effect is
 //! [`StepEffect::None`] only if every attempt that may have been sent was refused, or none was (semantics A1, A2).
 
 use crate::definition::Compensation;

@@ -1,7 +1,7 @@
 //! Names and numbers with a meaning of their own, so that a step name can never be passed where a saga id is due.
 //!
 //! Nothing here makes an id: ids come from callers or from the runtime. Invariant: a value of a name type has passed
-//! [`check_name`], wherever it came from.
+//! `check_name`, wherever it came from.
 
 use std::fmt;
 use std::sync::Arc;

@@ -30,6 +30,7 @@ pub mod payload;
 pub mod planted;
 pub mod saga;
 pub mod standing;
+pub mod step;
 pub mod time;
 
 pub use apply::{Applied, Changed, Ignored, IllegalEvent, apply, begin};

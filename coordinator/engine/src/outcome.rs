@@ -163,3 +163,23 @@ pub struct CallFacts {
     /// Digest of the reply's bytes as they came, where there was one (an unreadable reply has one too).
     pub reply: Option<Digest>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_on_a_character_boundary() {
+        let why = Why::new("INTERNAL", "é".repeat(MESSAGE_LENGTH_MAX));
+        assert_eq!(why.message.len(), MESSAGE_LENGTH_MAX);
+        let why = Why::new("INTERNAL", format!("a{}", "é".repeat(MESSAGE_LENGTH_MAX)));
+        assert_eq!(why.message.len(), MESSAGE_LENGTH_MAX - 1);
+    }
+
+    #[test]
+    fn what_was_said_shows_what_there_is_of_it() {
+        assert_eq!(Why::new("ABORTED", "no").to_string(), "ABORTED: no");
+        assert_eq!(Why::new("ABORTED", "").to_string(), "ABORTED");
+        assert_eq!(Why::new("", "no").to_string(), "no");
+    }
+}

@@ -84,3 +84,22 @@ pub enum PayloadKey {
     /// The first recorded output of an operation.
     Output(StepIndex, Operation),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_customer_sent_is_never_printed() {
+        let shown = format!("{:?}", Payload::json("{\"card\":\"4111\"}"));
+        assert_eq!(shown, format!("Json(15 bytes, {:?})", Digest::of(b"{\"card\":\"4111\"}")));
+        assert!(!shown.contains("4111") && !shown.contains("card"));
+    }
+
+    #[test]
+    fn a_digest_is_shown_in_hexadecimal() {
+        let digest = Digest::of(b"");
+        assert!(digest.to_string().starts_with("e3b0c442") && digest.to_string().len() == 64);
+        assert_eq!(format!("{digest:?}"), "e3b0c442");
+    }
+}

@@ -1,6 +1,6 @@
 //! Deliberate bugs, one at a time, so that the tests can prove that they would notice (`make mutants`).
 //!
-//! Only with feature `planted`; without it [`is`] is a constant `false` and the compiler removes the branch. The engine reads
+//! Only with feature `planted`; without it `is` is a constant `false` and the compiler removes the branch. The engine reads
 //! no environment: the shell chooses. Invariant: with no bug chosen, a planted build behaves like any other.
 
 /// A bug of the state machine that can be switched on.

@@ -32,3 +32,20 @@ impl fmt::Display for Timestamp {
         write!(f, "{} ms", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absurd_duration_means_never_and_cannot_wrap() {
+        assert_eq!(Timestamp(5) + Duration::MAX, Timestamp(u64::MAX));
+        assert_eq!(Timestamp(5) + Duration::from_millis(7), Timestamp(12));
+    }
+
+    #[test]
+    fn nothing_is_before_itself() {
+        assert_eq!(Timestamp(12).since(Timestamp(5)), Duration::from_millis(7));
+        assert_eq!(Timestamp(5).since(Timestamp(12)), Duration::ZERO);
+    }
+}

@@ -39,7 +39,8 @@ pub struct NodeParts {
 pub struct Node {
     coordinator: Coordinator,
     stats: Arc<Stats>,
-    stop: watch::Sender<bool>,
+    /// One per shard: tokio's `watch` wakes several receivers in an order of its own chance, which no seed could replay.
+    stops: Vec<watch::Sender<bool>>,
     shards: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
 }
@@ -59,11 +60,11 @@ impl Node {
             seams: seams.clone(),
             stats: stats.clone(),
         });
-        let (stop, stopped) = watch::channel(false);
         let (commits, queue) = mpsc::unbounded_channel();
         let mut helpers = vec![spawn(committer::run(store.clone(), queue, config.group_max))];
         let mut shards = Vec::new();
         let mut senders = Vec::new();
+        let mut stops = Vec::new();
         for number in 0..store.info().shards {
             let (sender, requests) = mpsc::channel(config.requests_max);
             let context = ShardContext {
@@ -73,12 +74,14 @@ impl Node {
                 seams: seams.clone(),
                 commits: commits.clone(),
             };
+            let (stop, stopped) = watch::channel(false);
             senders.push(sender);
-            shards.push(spawn(shard::supervise(context, requests, stopped.clone())));
+            stops.push(stop);
+            shards.push(spawn(shard::supervise(context, requests, stopped)));
         }
         helpers.push(spawn(sweeper::run(store.clone(), seams.clone())));
         let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
-        Ok(Self { coordinator, stats, stop, shards, helpers })
+        Ok(Self { coordinator, stats, stops, shards, helpers })
     }
 
     /// The handle for requests.
@@ -93,8 +96,10 @@ impl Node {
 
     /// Stops: no new requests, answers that are under way are recorded for at most `grace`, leases are given back.
     pub async fn stop(mut self, grace: Duration) {
-        // Nobody is listening when all shards have ended already.
-        let _ = self.stop.send(true);
+        for stop in &self.stops {
+            // Nobody is listening where a shard has ended already.
+            let _ = stop.send(true);
+        }
         let all = async {
             for shard in &mut self.shards {
                 // A shard that panicked has nothing left to record.

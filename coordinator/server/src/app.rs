@@ -220,3 +220,23 @@ fn runtime(config: &ServerConfig) -> RuntimeConfig {
         ..RuntimeConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use amends_store::sqlite::Fatal;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_cant_go_on_ends_the_server() {
+        let mut config = ServerConfig::default();
+        config.grpc.listen.set_port(0);
+        config.http.listen.set_port(0);
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let (fatal, backend) = Backend::losable(2);
+        let app = App::build_on(config, listeners, backend).await.unwrap();
+        fatal.send_replace(Some(Fatal { message: "the disk is gone".to_owned() }));
+        let error = app.run(std::future::pending()).await.unwrap_err();
+        assert!(error.to_string().starts_with("the store can't go on: the disk is gone. "), "{error}");
+    }
+}

@@ -33,7 +33,9 @@ pub enum Error {
     #[error("the store can't be read")]
     Store(#[from] StoreError),
     /// The store can't go on; only a restart shows what it holds.
-    #[error("the store can't go on: {0}. The process ends so that nothing is acknowledged that isn't durable; start it again")]
+    #[error(
+        "the store can't go on: {0}. The process ends so that nothing is acknowledged that isn't durable; start it again"
+    )]
     StoreLost(String),
     /// A listener ended by itself.
     #[error("serving {what} ended")]

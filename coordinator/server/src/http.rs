@@ -64,7 +64,8 @@ async fn refuse_other_hosts(request: Request, next: Next) -> Response {
     if host.is_some_and(|host| is_loopback_name(host.host())) {
         return next.run(request).await;
     }
-    (StatusCode::MISDIRECTED_REQUEST, "only for this machine: use http://127.0.0.1 or http://localhost\n").into_response()
+    (StatusCode::MISDIRECTED_REQUEST, "only for this machine: use http://127.0.0.1 or http://localhost\n")
+        .into_response()
 }
 
 fn is_loopback_name(host: &str) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: what the directory has is in the store, and of two registrations the one that the store took last, because
 //! storing and publishing are one step here. A registration that can't be read is left out and logged: the sagas that need
-//! it wait, all others run.
+//! it wait, all others run. A store can't list its tenants, so that after a start only those of `default` are known at once;
+//! another tenant's are as soon as somebody starts one of its sagas.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,9 +37,12 @@ impl Registry {
             return Ok(());
         }
         let _guard = self.one_at_a_time.lock().await;
-        for record in self.store.list_participants(namespace).await? {
-            self.publish(&record);
+        let records = self.store.list_participants(namespace).await?;
+        if records.is_empty() {
+            // Not remembered: whoever asks for names that don't exist must not fill our memory with them.
+            return Ok(());
         }
+        records.iter().for_each(|record| self.publish(record));
         self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(namespace.clone());
         Ok(())
     }

@@ -50,6 +50,13 @@ impl Backend {
         Self { store, fatal: None }
     }
 
+    /// A store in memory that a test can declare lost.
+    #[cfg(test)]
+    pub(crate) fn losable(shards: u16) -> (watch::Sender<Option<Fatal>>, Self) {
+        let (lose, fatal) = watch::channel(None);
+        (lose, Self { fatal: Some(fatal), ..Self::memory(shards) })
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }

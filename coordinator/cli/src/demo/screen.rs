@@ -35,7 +35,8 @@ impl Screen {
         );
         eprintln!("  databases    {}", data.display());
         if self.interactive {
-            eprintln!("  look inside  amends saga list   ·   amends saga describe order-00003");
+            let amends = amends();
+            eprintln!("  look inside  {amends} saga list   ·   {amends} saga describe order-00003");
             eprintln!("  break it     kill -9 any of the four processes: it comes back, and nothing is lost");
             eprintln!("  Ctrl-C ends it\n");
         }
@@ -63,7 +64,7 @@ impl Screen {
     }
 
     pub(super) fn stuck(&self, id: &str) {
-        let amends = std::env::current_exe().map_or_else(|_| "amends".to_owned(), |path| path.display().to_string());
+        let amends = amends();
         eprintln!("\n  {id} is STUCK: its reservation must be released, and inventory refused every attempt.");
         eprintln!("  Nothing is lost: what it still holds is listed. Inventory is mended now. In another terminal:");
         eprintln!("    {amends} saga describe {id}");
@@ -74,6 +75,14 @@ impl Screen {
         eprintln!();
         totals(counts);
     }
+}
+
+/// This program, as it can be typed here.
+fn amends() -> String {
+    let own = std::env::current_exe().unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = own.strip_prefix(&here).unwrap_or(&own);
+    path.display().to_string()
 }
 
 fn totals(counts: &Counts) {

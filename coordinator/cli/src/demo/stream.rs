@@ -83,9 +83,11 @@ impl Stream {
         let mut ticks = tokio::time::interval(self.period);
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let (stuck, mut was_stuck) = mpsc::channel(1);
+        start(&self.connection, &stuck_order()).await?;
+        counts.started += 1;
         followers.spawn(follow_stuck(self.connection.clone(), stuck_order(), stuck));
-        self.begin(stuck_order(), &mut JoinSet::new(), &mut counts).await?;
-        for number in 0.. {
+        let mut numbers = 0..;
+        loop {
             tokio::select! {
                 _ = &mut interrupted => break,
                 Some(()) = was_stuck.recv() => {
@@ -93,9 +95,8 @@ impl Stream {
                     self.screen.stuck(&stuck_order().id);
                 }
                 Some(ended) = followers.join_next() => self.count(ended.unwrap_or(None), &mut counts),
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => self.begin(order(numbers.next().unwrap_or(0)), &mut followers, &mut counts).await?,
             }
-            self.begin(order(number), &mut followers, &mut counts).await?;
         }
         self.screen.end(&counts);
         Ok(())

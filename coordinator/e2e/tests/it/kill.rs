@@ -10,7 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-use crate::fleet::{Fleet, Process, dial, ended, start};
+use crate::fleet::{Fleet, Process, ended, start};
 
 /// How long the last saga may take once nobody is killed any more.
 const SETTLE: Duration = Duration::from_secs(120);

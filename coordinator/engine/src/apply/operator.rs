@@ -9,6 +9,7 @@ use crate::event::Finding;
 use crate::facts::{PivotGate, StepEffect};
 use crate::history::Change;
 use crate::ids::{Operation, StepIndex};
+use crate::outcome::Why;
 use crate::outstanding::OPERATIONS;
 use crate::planted::{self, Bug};
 use crate::saga::{By, CancelRequest, Cause, OperationStatus, Parked, Paused, Phase, SkippedBy, StuckReason};
@@ -123,8 +124,10 @@ pub(super) fn park(turn: &mut Turn, reason: StuckReason, message: &str) -> Decid
     if turn.saga.state.parked.is_some() {
         return Ok(Some(Ignored::AlreadySo));
     }
-    turn.saga.state.parked = Some(Parked { reason, message: message.to_owned(), since: turn.now });
-    turn.record(Change::Parked(reason)).why = crate::outcome::Why::new("", message);
+    // Cut to the length that a message may have: this one is part of the state.
+    let why = Why::new("", message);
+    turn.saga.state.parked = Some(Parked { reason, message: why.message.clone(), since: turn.now });
+    turn.record(Change::Parked(reason)).why = why;
     Ok(None)
 }
 

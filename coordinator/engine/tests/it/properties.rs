@@ -36,7 +36,7 @@ fn runner() -> TestRunner {
 }
 
 /// What a run must have met at least once, or it has shown nothing.
-const MUST_BE_SEEN: [&str; 20] = [
+const MUST_BE_SEEN: [&str; 21] = [
     "completed",
     "compensated",
     "force-stopped",
@@ -45,6 +45,7 @@ const MUST_BE_SEEN: [&str; 20] = [
     "call repeated",
     "died on the wire",
     "called back",
+    "undone later",
     "condition false",
     "prepare failed",
     "cancel",

@@ -20,7 +20,7 @@ use amends_engine::time::Timestamp;
 use amends_engine::{Applied, Ignored, IllegalEvent, apply, begin, next_due, outstanding};
 
 use crate::render::render;
-use crate::shape::shape;
+use crate::shape::{head, shape};
 
 /// The delay that comes with every answer.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -72,17 +72,7 @@ impl Script {
 
     /// Steps that are named stay unprepared until the script says what became of it.
     pub(crate) fn start_unprepared(text: &str, unprepared: &[&str]) -> Self {
-        let key = SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order-1").expect("id") };
-        let head = SagaHead {
-            key,
-            definition: DefinitionName::parse("shape").expect("name"),
-            version: Version(1),
-            input: Digest::of(b"{}"),
-            labels: Vec::new(),
-            principal: "shop".to_owned(),
-            traceparent: String::new(),
-        };
-        let begun = begin(head, Arc::new(shape(text)), Payload::json("{}"), Timestamp(0));
+        let begun = begin(head(), Arc::new(shape(text)), Payload::json("{}"), Timestamp(0));
         let unprepared = unprepared.iter().map(|name| StepName::parse(name).expect("name")).collect();
         let mut script = Self { saga: begun.saga, now: Timestamp(0), history: begun.history, commits: 1, unprepared };
         script.prepare();

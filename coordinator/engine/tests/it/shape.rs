@@ -8,10 +8,25 @@
 use std::time::Duration;
 
 use amends_engine::definition::{Compensation, Definition, InvalidDefinition, Policy, Step};
-use amends_engine::ids::{DefinitionName, ParticipantName, StepIndex, StepName, Version};
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey, StepIndex, StepName, Version};
+use amends_engine::payload::Digest;
+use amends_engine::saga::SagaHead;
 
 /// How long an attempt takes at most.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// The head of a saga of such a definition.
+pub(crate) fn head() -> SagaHead {
+    SagaHead {
+        key: SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order-1").expect("id") },
+        definition: DefinitionName::parse("shape").expect("name"),
+        version: Version(1),
+        input: Digest::of(b"{}"),
+        labels: Vec::new(),
+        principal: "shop".to_owned(),
+        traceparent: String::new(),
+    }
+}
 
 /// The definition of these steps.
 pub(crate) fn shape(text: &str) -> Definition {

@@ -205,7 +205,8 @@ mod tests {
     #[test]
     fn toml_and_the_environment_say_the_same_as_yaml() {
         let (_folder, flags) = in_file("a.toml", "[sagas]\nretention = \"1d\"\n[log]\nformat = \"json\"\n");
-        let config = load_with(&flags, &[("AMENDS__STORE__KIND", "memory"), ("AMENDS__LIMITS__INPUT_BYTES", "512")]).unwrap();
+        let config =
+            load_with(&flags, &[("AMENDS__STORE__KIND", "memory"), ("AMENDS__LIMITS__INPUT_BYTES", "512")]).unwrap();
         assert_eq!(config.sagas.retention.as_secs(), 24 * 3600);
         assert_eq!((config.log.format, config.store.kind), (LogFormat::Json, StoreKind::Memory));
         assert_eq!(config.limits.input_bytes, 512);
@@ -217,9 +218,15 @@ mod tests {
     fn what_it_doesnt_know_is_refused_by_its_path() {
         let (_folder, flags) = in_file("a.yaml", "grpc:\n  lisen: 127.0.0.1:1\n");
         let text = refusal(&flags, &[]);
-        assert!(text.contains("no option `grpc.lisen`") && text.contains("a.yaml") && text.contains("grpc.listen"), "{text}");
+        assert!(
+            text.contains("no option `grpc.lisen`") && text.contains("a.yaml") && text.contains("grpc.listen"),
+            "{text}"
+        );
         let text = refusal(&Flags::default(), &[("AMENDS__STORE__RETENTION", "1d")]);
-        assert!(text.contains("no option `store.retention`") && text.contains("did you mean `sagas.retention`?"), "{text}");
+        assert!(
+            text.contains("no option `store.retention`") && text.contains("did you mean `sagas.retention`?"),
+            "{text}"
+        );
     }
 
     #[test]

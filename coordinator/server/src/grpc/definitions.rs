@@ -3,9 +3,13 @@
 //! The work of registering is in `registering.rs` and runs in a task of its own. Invariant: errors found in a dry run are
 //! part of its answer; found in earnest they are the refusal.
 
+use std::sync::Arc;
+
+use amends_definition::Compiled;
 use amends_proto::v1;
 use amends_proto::v1::definitions_server::Definitions;
 use amends_runtime::RequestError;
+use amends_store::DefinitionRecord;
 use tonic::{Request, Response, Status};
 
 use super::Api;
@@ -51,7 +55,7 @@ impl Api {
         }
         Ok(v1::RegisterDefinitionResponse {
             created: outcome.registered.as_ref().is_some_and(|registered| registered.created),
-            definition: outcome.registered.map(|it| to_proto::definition(&it.record, &it.compiled, None)),
+            definition: outcome.registered.map(|it| to_proto::definition(&it.record, Some(&it.compiled), None)),
             findings: outcome.findings.iter().map(to_proto::finding).collect(),
         })
     }
@@ -62,9 +66,8 @@ impl Api {
         let version = from_proto::version(message.version);
         let record = self.coordinator.store().get_definition(&namespace, &name, version).await?;
         let record = record.ok_or(RequestError::NoSuchDefinition { name, version })?;
-        let compiled = self.coordinator.definitions().get(&namespace, &record.name, Some(record.version)).await?;
         let source = to_proto::source(&record)?;
-        Ok(to_proto::definition(&record, &compiled, Some(source)))
+        Ok(to_proto::definition(&record, self.compiled(&record).await.as_deref(), Some(source)))
     }
 
     async fn list_definitions(
@@ -78,9 +81,16 @@ impl Api {
             page::by_name(records, |record| record.name.as_str(), size, &message.page_token);
         let mut definitions = Vec::with_capacity(records.len());
         for record in records {
-            let compiled = self.coordinator.definitions().get(&namespace, &record.name, Some(record.version)).await?;
-            definitions.push(to_proto::definition(&record, &compiled, None));
+            definitions.push(to_proto::definition(&record, self.compiled(&record).await.as_deref(), None));
         }
         Ok(v1::ListDefinitionsResponse { definitions, next_page_token })
+    }
+
+    /// A stored version, compiled; `None` where this program can't any more, so that it can at least be looked at.
+    async fn compiled(&self, record: &DefinitionRecord) -> Option<Arc<Compiled>> {
+        let compiled = self.coordinator.definitions().get(&record.namespace, &record.name, Some(record.version)).await;
+        compiled
+            .inspect_err(|error| tracing::error!(definition = %record.name, %error, "a definition can't be compiled"))
+            .ok()
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn size(asked: i32, default: usize) -> Result<usize, Violation> {
     match usize::try_from(asked) {
         Ok(0) => Ok(default),
         Ok(asked) => Ok(asked.min(PAGE_SIZE_MAX)),
-        Err(_) => Err(Violation::new("page_size", format!("{asked} is negative; leave it out for the default of {default}"))),
+        Err(_) => {
+            Err(Violation::new("page_size", format!("{asked} is negative; leave it out for the default of {default}")))
+        }
     }
 }
 
@@ -69,12 +71,7 @@ fn direction(newest_first: bool) -> char {
 }
 
 /// One page of items that are sorted by name, and the token for the next. The token is the last name of the page.
-pub(crate) fn by_name<T>(
-    items: Vec<T>,
-    name: impl Fn(&T) -> &str,
-    page_size: usize,
-    token: &str,
-) -> (Vec<T>, String) {
+pub(crate) fn by_name<T>(items: Vec<T>, name: impl Fn(&T) -> &str, page_size: usize, token: &str) -> (Vec<T>, String) {
     let mut rest = items.into_iter().filter(|item| token.is_empty() || name(item) > token);
     let page: Vec<T> = rest.by_ref().take(page_size).collect();
     let next = match (rest.next(), page.last()) {

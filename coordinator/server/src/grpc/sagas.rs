@@ -45,7 +45,8 @@ impl Sagas for Api {
         let message = request.into_inner();
         let key = from_proto::saga_key(&message.namespace, &message.saga_id).map_err(Refusal::from)?;
         // Sequence numbers count from 1 outside and from 0 inside: the last one seen is the next one to send.
-        let seen = reading::follow(self.coordinator.clone(), key, message.after_sequence, self.draining.clone()).await?;
+        let seen =
+            reading::follow(self.coordinator.clone(), key, message.after_sequence, self.draining.clone()).await?;
         Ok(Response::new(Box::pin(seen.map(|seen| Ok(to_proto::watched(&seen?))))))
     }
 

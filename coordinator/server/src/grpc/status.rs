@@ -200,7 +200,10 @@ mod tests {
         let status = Status::from(Refusal::from(Violation::new("reason", "it is empty; say why")));
         assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "reason: it is empty; say why"));
         let violations = status.get_error_details().bad_request().unwrap().field_violations.clone();
-        assert_eq!((violations[0].field.as_str(), violations[0].description.as_str()), ("reason", "it is empty; say why"));
+        assert_eq!(
+            (violations[0].field.as_str(), violations[0].description.as_str()),
+            ("reason", "it is empty; say why")
+        );
     }
 
     #[test]
@@ -216,7 +219,9 @@ mod tests {
             assert_eq!(status.code(), code);
             assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
         }
-        assert!(Status::from(Refusal::from(RequestError::NoSuchSaga(key()))).get_error_details().retry_info().is_none());
+        assert!(
+            Status::from(Refusal::from(RequestError::NoSuchSaga(key()))).get_error_details().retry_info().is_none()
+        );
     }
 
     #[test]
@@ -225,7 +230,10 @@ mod tests {
         assert_eq!(shown(moved).0, Code::Aborted);
         assert_eq!(shown(StoreError::Conflict { expected: 2, found: 3 }).1, "REVISION_MOVED");
         let exists = RequestError::AlreadyExists { key: key(), difference: "input" };
-        assert_eq!((shown(exists).0, shown(RequestError::Reserved(key())).0), (Code::AlreadyExists, Code::AlreadyExists));
+        assert_eq!(
+            (shown(exists).0, shown(RequestError::Reserved(key())).0),
+            (Code::AlreadyExists, Code::AlreadyExists)
+        );
         let illegal = Refusal::Illegal { error: IllegalEvent::Ended, status: StatusWord::Compensated };
         let (code, reason, message) = shown(illegal);
         assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "NOT_IN_THIS_STATE"));

@@ -19,7 +19,10 @@ async fn versions(memory: Memory) {
     assert!(!again.created);
     let first = again.definition.unwrap();
     assert_eq!((first.version, first.digest.len()), (1, 64));
-    assert_eq!((first.participants.as_slice(), first.steps.as_slice()), (&["shop".to_owned()][..], &["reserve".to_owned(), "charge".to_owned()][..]));
+    assert_eq!(
+        (first.participants.as_slice(), first.steps.as_slice()),
+        (&["shop".to_owned()][..], &["reserve".to_owned(), "charge".to_owned()][..])
+    );
     let second = server.register(&CHECKOUT.replace("5m", "6m")).await;
     assert!(second.created);
     assert_eq!(second.definition.unwrap().version, 2);
@@ -55,7 +58,10 @@ async fn findings(memory: Memory) {
         assert!(status.message().contains("nothing was registered"), "{}", status.message());
         let details = status.get_error_details();
         let violations = &details.bad_request().unwrap().field_violations;
-        assert!(violations.iter().all(|it| it.field == "source" && !it.description.starts_with("0:")), "{violations:?}");
+        assert!(
+            violations.iter().all(|it| it.field == "source" && !it.description.starts_with("0:")),
+            "{violations:?}"
+        );
         let text = violations.iter().map(|it| it.description.as_str()).collect::<Vec<_>>().join("\n");
         assert!(text.contains(&format!("error[{rule}]")) && text.contains(expected), "{text}");
     }

@@ -52,7 +52,10 @@ async fn waited_for(memory: Memory) {
     let saga = server.sagas.start(short).await.unwrap().into_inner();
     assert_eq!(saga.status(), v1::SagaStatus::Running);
     let mut sagas = server.sagas.clone();
-    let waiting = tokio::spawn(async move { sagas.start(v1::StartSagaRequest { wait: seconds(60), ..checkout("order-1") }).await });
+    let waiting =
+        tokio::spawn(
+            async move { sagas.start(v1::StartSagaRequest { wait: seconds(60), ..checkout("order-1") }).await },
+        );
     shop.is_called("Reserve").await;
     shop.let_go();
     assert_eq!(waiting.await.unwrap().unwrap().into_inner().status(), v1::SagaStatus::Completed);

@@ -3,7 +3,7 @@
 use amends_proto::v1;
 use tonic::{Code, Request};
 
-use crate::harness::{Memory, Server, checkout, json, on_both_stores, operation, refusal, seconds};
+use crate::harness::{CHECKOUT, Memory, Server, checkout, json, on_both_stores, operation, refusal, seconds};
 use crate::shop::Answer;
 
 on_both_stores! { completed compensated stuck_and_retried started_once started_by_request_id }
@@ -22,7 +22,10 @@ async fn completed(memory: Memory) {
 
     assert_eq!((saga.status(), saga.definition.as_str(), saga.version), (v1::SagaStatus::Completed, "checkout", 1));
     assert_eq!((saga.namespace.as_str(), saga.id.as_str()), ("default", "order-1"));
-    assert_eq!((saga.principal.as_str(), saga.trace_id.as_str()), ("shop-frontend", "4bf92f3577b34da6a3ce929d0e0e4736"));
+    assert_eq!(
+        (saga.principal.as_str(), saga.trace_id.as_str()),
+        ("shop-frontend", "4bf92f3577b34da6a3ce929d0e0e4736")
+    );
     // The definition's labels win.
     assert_eq!((saga.labels["channel"].as_str(), saga.labels["order"].as_str()), ("web", "order-1"));
     assert_eq!(saga.input, json(r#"{"order_id":"order-1","amount":1200}"#));
@@ -101,16 +104,11 @@ async fn started_once(memory: Memory) {
     assert_eq!(refusal(&status), (Code::AlreadyExists, "SAGA_EXISTS".to_owned(), vec![]));
     assert!(status.message().contains("another input"), "{}", status.message());
     // A newer version doesn't make it another saga: it stays on the one that it began with.
-    server.register(&CHECKOUT_2()).await;
+    server.register(&CHECKOUT.replace("timeout: 5m", "timeout: 6m")).await;
     let pinned = server.run("order-1").await;
     assert_eq!(pinned.version, 1);
     assert_eq!(server.run("order-2").await.version, 2);
     server.stop().await.unwrap();
-}
-
-#[expect(non_snake_case, reason = "stands beside the constant that it is made of")]
-fn CHECKOUT_2() -> String {
-    crate::harness::CHECKOUT.replace("timeout: 5m", "timeout: 6m")
 }
 
 async fn started_by_request_id(memory: Memory) {

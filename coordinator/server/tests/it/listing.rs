@@ -66,7 +66,11 @@ async fn paged(memory: Memory) {
 
 async fn history_in_pages(memory: Memory) {
     let (mut server, _shop) = Server::with_shop(&memory).await;
-    server.sagas.start(v1::StartSagaRequest { wait: crate::harness::seconds(60), ..checkout("order-1") }).await.unwrap();
+    server
+        .sagas
+        .start(v1::StartSagaRequest { wait: crate::harness::seconds(60), ..checkout("order-1") })
+        .await
+        .unwrap();
     for (newest_first, expected) in [(false, [1, 2, 3, 4]), (true, [4, 3, 2, 1])] {
         let mut message =
             v1::ListHistoryRequest { saga_id: "order-1".to_owned(), page_size: 3, newest_first, ..Default::default() };

@@ -3,6 +3,8 @@
 //! `harness.rs` starts servers, `shop.rs` is the participant; the other files have one subject each. Nothing waits for a
 //! time to pass: tests wait for calls, answers and messages.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod completing;
 mod definitions;
 mod following;

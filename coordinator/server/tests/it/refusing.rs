@@ -3,9 +3,10 @@
 use amends_proto::v1;
 use tonic::Code;
 
-use crate::harness::{Memory, Server, checkout, json, on_both_stores, refusal};
+use crate::harness::{CHECKOUT, Memory, Server, checkout, json, on_both_stores, refusal, seconds};
+use crate::shop::{Answer, Shop};
 
-on_both_stores! { bad_starts unknown_things oversized_payloads }
+on_both_stores! { bad_starts unknown_things oversized_payloads too_many_requests }
 
 async fn bad_starts(memory: Memory) {
     let (mut server, shop) = Server::with_shop(&memory).await;
@@ -16,8 +17,13 @@ async fn bad_starts(memory: Memory) {
         (r#"{"order_id":"o","amount":1,"color":"red"}"#, "there is no field \"color\""),
         (r#"{"order_id":"o","amount":99999999999999999999}"#, "more than 64 bits"),
     ] {
-        let status = server.sagas.start(v1::StartSagaRequest { input: json(input), ..checkout("o") }).await.unwrap_err();
-        assert_eq!(refusal(&status), (Code::InvalidArgument, "INVALID".to_owned(), vec!["input".to_owned()]), "{input}");
+        let status =
+            server.sagas.start(v1::StartSagaRequest { input: json(input), ..checkout("o") }).await.unwrap_err();
+        assert_eq!(
+            refusal(&status),
+            (Code::InvalidArgument, "INVALID".to_owned(), vec!["input".to_owned()]),
+            "{input}"
+        );
         assert!(status.message().contains(expected), "{input}: {}", status.message());
     }
     let without_id = v1::StartSagaRequest { saga_id: String::new(), ..checkout("o") };
@@ -55,5 +61,24 @@ async fn oversized_payloads(memory: Memory) {
     let status = server.sagas.start(sized(2 * 1024 * 1024)).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange);
     assert!(shop.calls().is_empty());
+    server.stop().await.unwrap();
+}
+
+async fn too_many_requests(memory: Memory) {
+    let mut config = memory.config();
+    config.limits.requests = 1;
+    let (mut server, shop) = (Server::start_with(&memory, config).await, Shop::open().await);
+    server.put_shop(&shop.address).await;
+    server.register(CHECKOUT).await;
+    shop.always("Reserve", Answer::Held);
+    let mut sagas = server.sagas.clone();
+    let message = v1::StartSagaRequest { wait: seconds(60), ..checkout("order-1") };
+    let waiting = tokio::spawn(async move { sagas.start(message).await });
+    shop.is_called("Reserve").await;
+    let get = v1::GetSagaRequest { saga_id: "order-1".to_owned(), ..Default::default() };
+    let status = server.sagas.get(get).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    shop.let_go();
+    assert_eq!(waiting.await.unwrap().unwrap().into_inner().status(), v1::SagaStatus::Completed);
     server.stop().await.unwrap();
 }

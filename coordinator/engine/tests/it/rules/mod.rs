@@ -5,6 +5,7 @@ mod compensate;
 mod confirm;
 mod deadlines;
 mod doubt;
+mod force_stop;
 mod forward;
 mod operator;
 mod parked;

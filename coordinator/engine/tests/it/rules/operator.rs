@@ -1,4 +1,4 @@
-//! What people may do: cancel, retry, skip, resolve, force-stop, and what each leaves behind.
+//! What people may do: cancel, retry, skip, resolve, and what each leaves behind. Force-stop has a file of its own.
 
 use amends_engine::event::{Event, Finding};
 use amends_engine::facts::StepEffect;
@@ -220,51 +220,4 @@ fn behind_the_pivot_nothing_is_resolved_as_not_happened() {
     let event = s.resolve("ship", happened());
     s.event(event);
     s.expect("completed: pay ok, ship ok?");
-}
-
-#[test]
-fn a_force_stop_leaves_what_stands_and_late_answers_correct_it() {
-    let mut s = Script::start("stock | hold after=- | seat after=- | pay");
-    s.succeed(&["stock"]);
-    s.event(Event::ForceStop(somebody()));
-    let possible = |name: &str| (name.to_owned(), StepEffect::Possible);
-    assert_eq!(effects(&s), vec![("stock".to_owned(), StepEffect::Stands), possible("hold"), possible("seat")]);
-    assert_eq!(s.answer("hold", ok()), None);
-    assert_eq!(s.answer("seat", rejected()), None);
-    assert_eq!(effects(&s), vec![("stock".to_owned(), StepEffect::Stands), ("hold".to_owned(), StepEffect::Stands)]);
-    assert_eq!(s.answer("hold", ok()), Some(Ignored::Stale));
-    assert_eq!(s.event(Event::ForceStop(somebody())), Some(Ignored::AlreadySo));
-    assert_eq!(s.illegal(Event::Cancel(somebody())), IllegalEvent::Ended);
-}
-
-#[test]
-fn after_a_force_stop_a_final_refusal_of_an_old_attempt_ends_its_doubt() {
-    let mut s = Script::start("stock");
-    s.answer("stock", unknown(Doubt::NoAnswer));
-    s.event(Event::ForceStop(somebody()));
-    assert_eq!(s.answer("stock#1", rejected()), Some(Ignored::Stale));
-    assert_eq!(effects(&s).len(), 1);
-    assert_eq!(s.answer("stock#1", refused_for_good()), None);
-    assert_eq!(effects(&s), Vec::new());
-}
-
-#[test]
-fn after_a_force_stop_an_answer_without_one_leaves_the_effect_possible() {
-    let mut s = Script::start("stock after=- | hold after=- | seat after=-");
-    s.event(Event::ForceStop(somebody()));
-    s.answer("stock", unknown(Doubt::NoAnswer));
-    s.answer("hold", Outcome::Pending);
-    s.answer("seat", unknown(Doubt::KeyReused));
-    assert_eq!(effects(&s).len(), 2, "the key of the third was never ours");
-}
-
-#[test]
-fn after_a_force_stop_a_compensation_that_worked_is_no_residue() {
-    let mut s = Script::start("stock | pay");
-    s.succeed(&["stock"]);
-    s.answer("pay", rejected());
-    s.event(Event::ForceStop(somebody()));
-    assert_eq!(effects(&s).len(), 1);
-    s.answer("stock.compensate", ok());
-    assert_eq!(effects(&s), Vec::new());
 }

@@ -27,7 +27,7 @@ impl World {
 
     fn apply_one(&mut self, event: Event) -> Result<Result<(), IllegalEvent>, Failure> {
         let applied = apply(&self.saga, &event, self.now);
-        if self.trace.len() % 16 == 0 {
+        if self.trace.len().is_multiple_of(16) {
             self.is_pure(&event)?;
         }
         self.trace.push((self.now, event));

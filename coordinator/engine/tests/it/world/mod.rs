@@ -23,7 +23,7 @@ use amends_engine::payload::{Digest, Payload};
 use amends_engine::saga::{Phase, Saga, SagaHead};
 use amends_engine::time::Timestamp;
 
-use crate::shape::shape;
+use crate::shape::{head, shape};
 use choices::Choices;
 use participant::Participant;
 use wire::{Message, Reply};
@@ -96,17 +96,7 @@ impl World {
         let text = shapes::text(&mut choices);
         let definition = Arc::new(shape(&text));
         let participants = definition.indices().map(|_| Participant::new(&mut choices)).collect();
-        let key = SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order-1").expect("id") };
-        let head = SagaHead {
-            key,
-            definition: DefinitionName::parse("shape").expect("name"),
-            version: Version(1),
-            input: Digest::of(b"{}"),
-            labels: Vec::new(),
-            principal: "shop".to_owned(),
-            traceparent: String::new(),
-        };
-        let begun = begin(head, definition, Payload::json("{}"), Timestamp(1000));
+        let begun = begin(head(), definition, Payload::json("{}"), Timestamp(1000));
         Self {
             judge,
             text,

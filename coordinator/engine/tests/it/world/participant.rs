@@ -3,6 +3,7 @@
 //! Its row is the truth of a case: what it says happened did. Invariant: an effect goes into the ledger in the same breath as
 //! into the row.
 
+use amends_engine::event::Verdict;
 use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome, Why};
 use amends_engine::payload::Payload;
@@ -31,6 +32,8 @@ pub(crate) enum Row {
     Stands,
     /// Refused, for good.
     Refused,
+    /// Being undone; that takes its time.
+    Undoing,
     /// Undone, or refused in advance.
     Undone,
     /// Made final.
@@ -80,7 +83,7 @@ impl Participant {
         }
         match operation {
             Operation::Action => self.act(choices),
-            Operation::Compensate => self.undo(expects),
+            Operation::Compensate => self.undo(expects, choices),
             Operation::Confirm => self.confirm(),
             Operation::Query => (false, self.query()),
         }
@@ -91,10 +94,10 @@ impl Participant {
             Row::Stands | Row::Confirmed => (false, self.repeat(choices)),
             Row::Pending => (false, Outcome::Pending),
             Row::Refused => (false, self.refusal()),
-            Row::Undone if self.manner != Manner::Plain => {
+            Row::Undoing | Row::Undone if self.manner != Manner::Plain => {
                 (false, Outcome::Rejected { why: Why::new("ABORTED", "undone"), last_word: true })
             }
-            Row::Nothing | Row::Undone | Row::Foreign => self.decide(choices),
+            Row::Nothing | Row::Undoing | Row::Undone | Row::Foreign => self.decide(choices),
         }
     }
 
@@ -117,8 +120,13 @@ impl Participant {
         if self.manner == Manner::Plain && choices.percent(40) { unknown(Doubt::Code) } else { ok() }
     }
 
-    fn undo(&mut self, expects: bool) -> (bool, Outcome) {
+    fn undo(&mut self, expects: bool, choices: &mut Choices) -> (bool, Outcome) {
         match self.row {
+            Row::Stands if self.manner != Manner::Plain && choices.percent(20) => {
+                self.row = Row::Undoing;
+                (false, Outcome::Pending)
+            }
+            Row::Undoing => (false, Outcome::Pending),
             Row::Stands => {
                 self.row = Row::Undone;
                 (true, ok())
@@ -141,7 +149,9 @@ impl Participant {
                 (true, ok())
             }
             Row::Confirmed => (false, ok()),
-            Row::Nothing | Row::Pending | Row::Refused | Row::Undone | Row::Foreign => (false, not_found()),
+            Row::Nothing | Row::Pending | Row::Refused | Row::Undoing | Row::Undone | Row::Foreign => {
+                (false, not_found())
+            }
         }
     }
 
@@ -149,27 +159,45 @@ impl Participant {
         match self.row {
             Row::Stands | Row::Confirmed => ok(),
             Row::Pending => Outcome::Pending,
-            Row::Nothing | Row::Refused | Row::Undone | Row::Foreign => not_found(),
+            Row::Nothing | Row::Refused | Row::Undoing | Row::Undone | Row::Foreign => not_found(),
         }
     }
 
+    /// Whether something is to be completed later.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.row, Row::Pending | Row::Undoing)
+    }
+
     /// Completes what is pending, through the same row: done, or refused. `None` where nothing is pending.
-    pub(crate) fn complete(&mut self, choices: &mut Choices) -> Option<Outcome> {
-        if self.row != Row::Pending {
-            return None;
+    pub(crate) fn complete(&mut self, choices: &mut Choices) -> Option<(Operation, Verdict)> {
+        let done = Verdict::Succeeded(Payload::json("{}"));
+        match self.row {
+            Row::Pending if choices.percent(30) => {
+                self.row = if self.manner == Manner::Final { Row::Refused } else { Row::Nothing };
+                let last_word = self.manner == Manner::Final;
+                Some((Operation::Action, Verdict::Rejected { why: Why::new("DECLINED", ""), last_word }))
+            }
+            Row::Pending => {
+                self.row = Row::Stands;
+                Some((Operation::Action, done))
+            }
+            // It couldn't be done now: it stands as before, and is to be asked for again.
+            Row::Undoing if choices.percent(20) => {
+                self.row = Row::Stands;
+                Some((Operation::Compensate, Verdict::Rejected { why: Why::new("LATER", ""), last_word: false }))
+            }
+            Row::Undoing => {
+                self.row = Row::Undone;
+                Some((Operation::Compensate, done))
+            }
+            Row::Nothing | Row::Stands | Row::Refused | Row::Undone | Row::Confirmed | Row::Foreign => None,
         }
-        if choices.percent(30) {
-            self.row = Row::Nothing;
-            return Some(self.refusal());
-        }
-        self.row = Row::Stands;
-        Some(ok())
     }
 
     /// Whether an operation is known to have been carried out.
     pub(crate) fn did(&self, operation: Operation) -> bool {
         match operation {
-            Operation::Action => matches!(self.row, Row::Stands | Row::Confirmed),
+            Operation::Action => matches!(self.row, Row::Stands | Row::Undoing | Row::Confirmed),
             Operation::Compensate => self.row == Row::Undone,
             Operation::Confirm => self.row == Row::Confirmed,
             Operation::Query => false,

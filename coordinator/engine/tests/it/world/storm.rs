@@ -2,10 +2,9 @@
 //!
 //! Invariant: the first choice is always the harmless one, so that a case that shrinks becomes calm.
 
-use amends_engine::event::{Event, Verdict};
+use amends_engine::event::Event;
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::next_due;
-use amends_engine::outcome::Outcome;
 use amends_engine::saga::By;
 
 use super::{Failure, World};
@@ -84,30 +83,17 @@ impl World {
 
     /// A participant finishes something pending, and says so. Says whether there was anything.
     pub(super) fn call_back(&mut self) -> Result<bool, Failure> {
-        let pending: Vec<usize> = (0..self.participants.len()).filter(|step| self.is_pending_there(*step)).collect();
-        let Some(step) = pending.first().copied() else { return Ok(false) };
-        let step = pending.get(self.choices.pick(pending.len())).copied().unwrap_or(step);
-        let Some(outcome) = self.participants[step].complete(&mut self.choices) else { return Ok(false) };
-        let index = StepIndex(u16::try_from(step).unwrap_or(0));
-        let verdict = match outcome {
-            Outcome::Succeeded(output) => {
-                self.book(index, Operation::Action);
-                Verdict::Succeeded(output)
-            }
-            Outcome::Rejected { why, last_word } => Verdict::Rejected { why, last_word },
-            Outcome::Pending | Outcome::NotFound(_) | Outcome::Unknown { .. } | Outcome::NotSent(_) => {
-                return Ok(false);
-            }
-        };
-        self.seen.insert("called back");
+        let steps = self.saga.definition.indices();
+        let pending: Vec<StepIndex> = steps.filter(|step| self.participants[step.get()].is_pending()).collect();
+        if pending.is_empty() {
+            return Ok(false);
+        }
+        let step = pending[self.choices.pick(pending.len())];
+        let Some((operation, verdict)) = self.complete(step) else { return Ok(false) };
+        self.seen.insert(if operation == Operation::Action { "called back" } else { "undone later" });
         let retry_after = std::time::Duration::from_millis(100);
-        let operation = Operation::Action;
         // It may be too late for that, which the participant is told.
-        let event = Event::CalledBack { step: index, operation, verdict, retry_after, by: By::default() };
+        let event = Event::CalledBack { step, operation, verdict, retry_after, by: By::default() };
         self.event(event).map(|_| true)
-    }
-
-    fn is_pending_there(&self, step: usize) -> bool {
-        self.participants[step].row == super::participant::Row::Pending
     }
 }

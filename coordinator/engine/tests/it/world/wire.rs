@@ -4,6 +4,7 @@
 //! engine's waiting relies on (design §4). A barrier must bear calls of any age.
 
 use amends_checker::EffectSeen;
+use amends_engine::event::Verdict;
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::outcome::{Doubt, Outcome, Why};
 use amends_engine::time::Timestamp;
@@ -63,6 +64,15 @@ impl World {
         Ok(())
     }
 
+    /// A participant completes what is pending there, and says what became of it.
+    pub(super) fn complete(&mut self, step: StepIndex) -> Option<(Operation, Verdict)> {
+        let (operation, verdict) = self.participants[step.get()].complete(&mut self.choices)?;
+        if matches!(verdict, Verdict::Succeeded(_)) {
+            self.book(step, operation);
+        }
+        Some((operation, verdict))
+    }
+
     /// The caller hears that the connection broke. The call may be lost, or land later.
     pub(super) fn break_connection(&mut self, position: usize) -> Result<(), Failure> {
         let message = self.wire[position];
@@ -116,12 +126,9 @@ impl World {
         while !self.wire.is_empty() {
             self.deliver(0)?;
         }
-        for step in 0..self.participants.len() {
-            // A pending effect may come at any time; its row decides.
-            let completed = self.participants[step].complete(&mut self.choices);
-            if matches!(completed, Some(Outcome::Succeeded(_))) {
-                self.book(StepIndex(u16::try_from(step).unwrap_or(0)), Operation::Action);
-            }
+        // A pending effect may come at any time; its row decides.
+        for step in self.saga.definition.indices() {
+            self.complete(step);
         }
         Ok(())
     }

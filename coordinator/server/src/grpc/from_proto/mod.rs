@@ -9,7 +9,9 @@ mod operations;
 mod registrations;
 mod sagas;
 
-use amends_engine::ids::{DefinitionName, InvalidName, Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
+use amends_engine::ids::{
+    DefinitionName, InvalidName, Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName,
+};
 use amends_engine::payload::Payload;
 use amends_engine::saga::By;
 use amends_proto::v1;

@@ -13,7 +13,14 @@ pub(crate) fn retry(message: v1::RetrySagaRequest, principal: String) -> Result<
         "" => None,
         name => Some(step_name(name)?),
     };
-    asked(&message.namespace, &message.saga_id, Ask::Retry { step }, principal, message.reason, message.expected_revision)
+    asked(
+        &message.namespace,
+        &message.saga_id,
+        Ask::Retry { step },
+        principal,
+        message.reason,
+        message.expected_revision,
+    )
 }
 
 /// Going on without an operation.

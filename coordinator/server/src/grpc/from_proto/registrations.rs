@@ -28,10 +28,12 @@ pub(crate) fn put(message: v1::PutParticipantRequest) -> Result<Put, Violation> 
         return Err(Violation::new("participant", "it is missing; give the whole registration"));
     };
     let endpoint = |(place, text): (usize, &String)| {
-        Endpoint::parse(text).map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
+        Endpoint::parse(text)
+            .map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
     };
     let endpoints = participant.endpoints.iter().enumerate().map(endpoint).collect::<Result<_, _>>()?;
-    let codes = participant.codes.iter().map(|(code, meaning)| code_meaning(code, *meaning)).collect::<Result<_, _>>()?;
+    let codes =
+        participant.codes.iter().map(|(code, meaning)| code_meaning(code, *meaning)).collect::<Result<_, _>>()?;
     let descriptors = (!participant.descriptor_set.is_empty()).then_some(participant.descriptor_set);
     Ok(Put {
         namespace: namespace(&participant.namespace)?,

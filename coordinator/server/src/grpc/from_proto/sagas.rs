@@ -12,7 +12,10 @@ use amends_proto::v1;
 use amends_runtime::{Ask, Start};
 use amends_store::Filter;
 
-use super::{Asked, by, definition_name, json, namespace, operation, output, revision, saga_key, step_name, too_long, unknown_value};
+use super::{
+    Asked, by, definition_name, json, namespace, operation, output, revision, saga_key, step_name, too_long,
+    unknown_value,
+};
 use crate::grpc::status::Violation;
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -78,7 +81,10 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Violation> {
     }
     for (key, value) in labels {
         if !(1..=LABEL_KEY_LENGTH_MAX).contains(&key.len()) {
-            return Err(Violation::new("labels", format!("a key has 1 to {LABEL_KEY_LENGTH_MAX} bytes, not {}", key.len())));
+            return Err(Violation::new(
+                "labels",
+                format!("a key has 1 to {LABEL_KEY_LENGTH_MAX} bytes, not {}", key.len()),
+            ));
         }
         if value.len() > LABEL_VALUE_LENGTH_MAX {
             return Err(too_long(&format!("labels[{key:?}]"), value.len(), LABEL_VALUE_LENGTH_MAX));

@@ -45,7 +45,8 @@ fn a_derived_id_is_a_uuid_that_depends_on_all_of_the_request() {
     assert_eq!(id, by_request("r-1", "checkout", "default"));
     // Fixed for ever: a repeat after an upgrade must find the saga that the first try started.
     assert_eq!(id, PINNED);
-    let all = [id, by_request("r-2", "checkout", ""), by_request("r-1", "refund", ""), by_request("r-1", "checkout", "b")];
+    let all =
+        [id, by_request("r-2", "checkout", ""), by_request("r-1", "refund", ""), by_request("r-1", "checkout", "b")];
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
 }
 
@@ -61,10 +62,8 @@ fn a_start_is_checked_field_by_field() {
     assert_eq!(refused(label("k", &"v".repeat(257))), "labels[\"k\"]");
     let many = (0..17).map(|number| (number.to_string(), String::new())).collect();
     assert_eq!(refused(v1::StartSagaRequest { labels: many, ..start_request() }), "labels");
-    let wait = |seconds| v1::StartSagaRequest {
-        wait: Some(pbjson_types::Duration { seconds, nanos: 0 }),
-        ..start_request()
-    };
+    let wait =
+        |seconds| v1::StartSagaRequest { wait: Some(pbjson_types::Duration { seconds, nanos: 0 }), ..start_request() };
     assert_eq!((refused(wait(61)).as_str(), refused(wait(-1)).as_str()), ("wait", "wait"));
     let protobuf = v1::Payload { encoding: v1::payload::Encoding::Protobuf.into(), data: Bytes::new() };
     assert_eq!(refused(v1::StartSagaRequest { input: Some(protobuf), ..start_request() }), "input.encoding");
@@ -101,7 +100,11 @@ fn a_completion_says_what_happened_in_json() {
     assert_eq!(complete_step(message(None), String::new()).unwrap_err().field, "outcome");
     let error = complete_step(message(succeeded(b"{oops}")), String::new()).unwrap_err();
     assert_eq!(error.field, "succeeded.output");
-    assert!(error.problem.starts_with("the output is not JSON") && !error.problem.contains("oops"), "{}", error.problem);
+    assert!(
+        error.problem.starts_with("the output is not JSON") && !error.problem.contains("oops"),
+        "{}",
+        error.problem
+    );
     assert!(complete_step(message(succeeded(b"{\"amount\": 1}")), String::new()).is_ok());
     let rejected = v1::StepRejected { code: "x".repeat(129), message: String::new() };
     let error = complete_step(message(Some(Outcome::Rejected(rejected))), String::new()).unwrap_err();
@@ -127,7 +130,8 @@ fn a_participant_is_checked_field_by_field() {
     assert_eq!(field(address("not an address")), "participant.endpoints[0]");
     assert_eq!(field(v1::Participant { endpoints: vec![], ..participant() }), "participant.endpoints");
     assert_eq!(field(v1::Participant { name: "a b".to_owned(), ..participant() }), "participant.name");
-    let code = |name: &str, meaning: i32| v1::Participant { codes: [(name.to_owned(), meaning)].into(), ..participant() };
+    let code =
+        |name: &str, meaning: i32| v1::Participant { codes: [(name.to_owned(), meaning)].into(), ..participant() };
     assert_eq!(field(code("OK", 1)), "participant.codes");
     assert_eq!(field(code("ABORTED", 0)), "participant.codes[\"ABORTED\"]");
     assert_eq!(field(code("ABORTED", 99)), "participant.codes[\"ABORTED\"]");

@@ -23,10 +23,10 @@ pub(crate) fn source(record: &DefinitionRecord) -> Result<(String, Format), Requ
     }
 }
 
-/// A definition version, with or without its text.
+/// A definition version, with or without its text. One that doesn't compile any more is shown without steps.
 pub(crate) fn definition(
     record: &DefinitionRecord,
-    compiled: &Compiled,
+    compiled: Option<&Compiled>,
     source: Option<(String, Format)>,
 ) -> v1::Definition {
     let (source, format) = match source {
@@ -41,8 +41,8 @@ pub(crate) fn definition(
         digest: record.digest.to_string(),
         source,
         format: format.into(),
-        participants: compiled.participants().iter().map(ToString::to_string).collect(),
-        steps: compiled.engine().steps().iter().map(|step| step.name.to_string()).collect(),
+        participants: compiled.into_iter().flat_map(Compiled::participants).map(ToString::to_string).collect(),
+        steps: compiled.into_iter().flat_map(|it| it.engine().steps()).map(|step| step.name.to_string()).collect(),
         create_time: Some(timestamp(record.registered_at)),
         principal: record.principal.clone(),
     }

@@ -124,7 +124,10 @@ fn a_list_leaves_out_input_and_steps() {
 fn a_stuck_saga_says_why_and_what_stands() {
     let mut example = begun();
     example.answered(Operation::Action, Outcome::Succeeded(Payload::json(&br#"{"id":7}"#[..])));
-    assert_eq!((example.shown().status(), example.shown().phase()), (v1::SagaStatus::Completed, v1::SagaPhase::Running));
+    assert_eq!(
+        (example.shown().status(), example.shown().phase()),
+        (v1::SagaStatus::Completed, v1::SagaPhase::Running)
+    );
 
     let mut example = begun();
     let why = Why::new("UNAVAILABLE", "no route");
