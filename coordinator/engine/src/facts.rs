@@ -141,7 +141,7 @@ impl Saga {
     /// Whether nothing is left to undo for this step itself.
     fn is_undone(&self, index: StepIndex) -> bool {
         let step = self.step(index);
-        if step.action.is_in_flight() || step.compensate.is_in_flight() {
+        if step.action.is_in_flight() {
             return false;
         }
         let settled = matches!(step.compensate.status, OperationStatus::Succeeded | OperationStatus::Skipped(_));

@@ -41,7 +41,7 @@ impl Seams {
 
     /// The machine's own.
     pub fn system() -> Self {
-        Self::new(Arc::new(SystemClock), Arc::new(SystemEntropy))
+        Self::new(Arc::new(SystemClock::new()), Arc::new(SystemEntropy))
     }
 
     /// Wall-clock time.
@@ -60,15 +60,27 @@ impl Seams {
     }
 }
 
-/// The machine's wall clock.
+/// The machine's wall clock, read once; from then on time passes by the monotonic clock.
+///
+/// So a wall clock that is set while the process runs can't make every deadline pass at once, nor hold time still (semantics
+/// A13, clocks). What it was set to counts from the next start on.
 #[derive(Debug)]
-struct SystemClock;
+struct SystemClock {
+    began_at: Timestamp,
+    began: std::time::Instant,
+}
+
+impl SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the seam: the one place that reads clocks")]
+    fn new() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self { began_at: Timestamp(0) + since, began: std::time::Instant::now() }
+    }
+}
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the seam: the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(since.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
+        self.began_at + self.began.elapsed()
     }
 }
 

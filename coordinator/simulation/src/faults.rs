@@ -265,3 +265,39 @@ impl Mixture {
         Self { store, call, read: weight() / 3, refusal: weight(), failure: weight() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(plan: FaultPlan) -> Faults {
+        Faults::new(plan, Dice::new(1, 1), true)
+    }
+
+    #[test]
+    fn a_single_fault_happens_at_its_boundary_only() {
+        let fault = CallFault::ReplyLost;
+        let faults = faults(FaultPlan::Once { at: 2, fault: Fault::Call(fault) });
+        let seen = [faults.at_call(), faults.at_call(), faults.at_call(), faults.at_call()];
+        assert_eq!(seen, [None, None, Some(fault), None]);
+        assert_eq!(faults.boundaries(), [Boundary::Call; 4]);
+        assert!(!(0..1_000).any(|_| faults.loses_read() || faults.refuses() || faults.fails()));
+    }
+
+    #[test]
+    fn a_fault_of_the_other_kind_does_not_happen() {
+        let faults = faults(FaultPlan::Once { at: 0, fault: Fault::Call(CallFault::Late) });
+        assert_eq!(faults.at_commit(), None);
+        assert_eq!(faults.at_call(), None, "that was boundary 1");
+    }
+
+    #[test]
+    fn random_faults_end_processes_a_few_times_and_stop_when_told() {
+        let faults = faults(FaultPlan::Random);
+        let ends = (0..100_000).filter_map(|_| faults.at_commit()).filter(|fault| fault.ends_process()).count();
+        assert!(ends <= ENDS_MAX as usize, "{ends}");
+        assert!((0..1_000).any(|_| faults.at_call().is_some()));
+        faults.stop();
+        assert!(!(0..10_000).any(|_| faults.at_commit().is_some() || faults.at_call().is_some() || faults.fails()));
+    }
+}

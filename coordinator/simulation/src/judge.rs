@@ -172,9 +172,15 @@ fn undone_too_early(saga: &Saga, effects: &[EffectSeen]) -> Vec<String> {
             let both = when_undone(early).zip(when_undone(late));
             if both.is_some_and(|(early, late)| early < late) {
                 let (early, late) = (&definition.step(early).name, &definition.step(late).name);
-                found.push(format!("saga {}: {early} was undone before {late}, which depends on it", saga.state.head.key));
+                found.push(format!(
+                    "saga {}: {early} was undone before {late}, which depends on it",
+                    saga.state.head.key
+                ));
             }
         }
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

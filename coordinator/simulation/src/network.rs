@@ -56,7 +56,9 @@ impl SimulatedNetwork {
             Some(CallFault::RequestLost) => {}
             Some(CallFault::ReplyLost) => world.deliver(call, there, |_| {}),
             Some(CallFault::Late) => world.deliver(call, much_later, |_| {}),
-            Some(CallFault::Unavailable) => world.deliver(call, there, move |_| answer_after(back, tell, reply::unavailable())),
+            Some(CallFault::Unavailable) => {
+                world.deliver(call, there, move |_| answer_after(back, tell, reply::unavailable()))
+            }
             other => {
                 world.deliver(call, there, move |reply| answer_after(back, tell, reply));
                 if other == Some(CallFault::Twice) {

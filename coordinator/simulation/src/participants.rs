@@ -251,3 +251,6 @@ fn names(list: &str, name: &str) -> bool {
 fn refusal(step: &StepName) -> Refusal {
     Refusal { reason: "NOT_TODAY".to_owned(), message: format!("{step} is refused") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,3 +95,37 @@ impl Process {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_process_goes_on_where_it_stood() {
+        let process = Arc::new(Process::new(1));
+        process.freeze();
+        assert_eq!(process.stopped().await, Standing::Frozen);
+        let thawing = process.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(9)).await;
+            thawing.thaw();
+        });
+        assert!(timeout(Duration::from_secs(8), process.runs()).await.is_err());
+        assert!(timeout(Duration::from_secs(2), process.runs()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_process_stays_dead() {
+        let process = Process::new(1);
+        process.kill();
+        process.thaw();
+        process.freeze();
+        assert_eq!(process.stopped().await, Standing::Dead);
+        assert!(timeout(Duration::from_secs(1_000), process.runs()).await.is_err());
+    }
+}

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use amends_definition::{Body, Compiled, Format, parse};
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, Version};
+use amends_engine::time::Timestamp;
 use amends_store::Store;
 use amends_store::memory::MemoryStore;
-use amends_engine::time::Timestamp;
 use bytes::Bytes;
 
 use crate::participants::DESCRIPTORS;
@@ -116,9 +116,12 @@ pub fn scenarios() -> Vec<Scenario> {
             .step("charge", "funds", &["pivot: true", "within: 4s"], &[operation("action", "Act", ACTION), asked()])
             .step("ship", "courier", &[], &[operation("action", "Act", FINISHING)]),
         // A pivot that can't be asked about, with something to confirm behind it.
-        Scenario::new("blind", "2m")
-            .step("hold", "funds", &[], &tried())
-            .step("charge", "courier", &["pivot: true", "within: 30s"], &[operation("action", "Act", ACTION)]),
+        Scenario::new("blind", "2m").step("hold", "funds", &[], &tried()).step(
+            "charge",
+            "courier",
+            &["pivot: true", "within: 30s"],
+            &[operation("action", "Act", ACTION)],
+        ),
         // Steps that may answer later, with and without a query.
         Scenario::new("slow", "2m")
             .step("reserve", "stock", &["within: 6s"], &undoable())

@@ -89,3 +89,37 @@ impl Entropy for Dice {
         self.draw(|dice| dice.random())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(seed: u64, stream: u64) -> Vec<u64> {
+        let dice = Dice::new(seed, stream);
+        (0..20).map(|_| dice.below(u64::MAX)).collect()
+    }
+
+    #[test]
+    fn a_stream_follows_from_seed_and_number() {
+        assert_eq!(numbers(7, 1), numbers(7, 1));
+        assert_ne!(numbers(7, 1), numbers(7, 2));
+        assert_ne!(numbers(7, 1), numbers(8, 1));
+    }
+
+    #[test]
+    fn rates_and_bounds_hold_at_their_ends() {
+        let dice = Dice::new(1, 1);
+        assert!((0..1_000).all(|_| !dice.chance(0) && dice.chance(1_000)));
+        assert!((0..1_000).all(|_| (3..=5).contains(&dice.millis(3, 5).as_millis())));
+        assert_eq!((dice.below(0), dice.below(1)), (0, 0));
+        assert_eq!(dice.pick::<u8>(&[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_passes_only_when_it_is_waited_for() {
+        let clock = VirtualClock::new();
+        assert_eq!(clock.now(), BEGINNING);
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert_eq!(clock.now(), BEGINNING + Duration::from_secs(86_400));
+    }
+}

@@ -12,8 +12,8 @@ use amends_engine::ids::SagaKey;
 use amends_engine::saga::Saga;
 use amends_runtime::Coordinator;
 use amends_runtime::seam::Clock;
-use amends_store::{Commit, CommitError, Committed, Store, record};
 use amends_store::memory::MemoryStore;
+use amends_store::{Commit, CommitError, Committed, Store, record};
 
 use crate::faults::{FaultPlan, Faults};
 use crate::judge::Judge;

@@ -26,7 +26,7 @@ pub(super) fn check(saga: &Saga) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Nothing is under way. A pending action may be: it was compensated at once, and what comes later meets the tombstone.
+/// Nothing is under way, and what was begun to be undone is settled. A pending action may be: it was compensated at once, and what comes later meets the tombstone.
 fn finished(view: View<'_>) -> Result<(), Violation> {
     for operation in OPERATIONS {
         let pending_action = operation == Operation::Action && view.saga.state.phase == Phase::Compensated;
@@ -46,6 +46,10 @@ fn finished(view: View<'_>) -> Result<(), Violation> {
         if unfinished {
             return Err(view.violation(Rule::UnfinishedEnd, operation, "the saga has ended and this hasn't"));
         }
+    }
+    let begun = view.state.compensate.attempt > 0 && !view.found_nothing_to_undo();
+    if begun && !view.is_compensation_settled() {
+        return Err(view.violation(Rule::UnfinishedEnd, Operation::Compensate, "begun, and dropped without an answer"));
     }
     Ok(())
 }

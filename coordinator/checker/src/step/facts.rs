@@ -144,7 +144,8 @@ fn doubt_cleared(was: View<'_>, is: View<'_>, event: &Event) -> Result<(), Viola
         }
         _ => false,
     };
-    if last_word {
+    // Once its compensation was called, an action may be refused because of that.
+    if last_word && was.state.compensate.attempt == 0 {
         return Ok(());
     }
     Err(is.violation(Rule::DoubtForgotten, Operation::Action, "doubt was cleared by something that doesn't end it"))

@@ -13,8 +13,10 @@ use crate::exit::Failure;
 
 /// Runs the coordinator.
 #[derive(Debug, Args)]
-#[command(after_help = "Settings come from --config, then from AMENDS__SECTION__OPTION in the environment, then from flags; \
-                        the last one wins. `amends serve --print-config` shows every option with its default.")]
+#[command(
+    after_help = "Settings come from --config, then from AMENDS__SECTION__OPTION in the environment, then from flags; \
+                        the last one wins. `amends serve --print-config` shows every option with its default."
+)]
 pub(crate) struct Serve {
     /// The folder of the embedded store
     #[arg(long, value_name = "DIR")]

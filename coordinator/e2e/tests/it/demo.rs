@@ -45,7 +45,10 @@ fn check_sql(data: &std::path::Path) -> Value {
     let names: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
     query
         .query_row([], |row| {
-            let fields = names.iter().enumerate().map(|(index, name)| Ok((name.clone(), Value::from(row.get::<_, i64>(index)?))));
+            let fields = names
+                .iter()
+                .enumerate()
+                .map(|(index, name)| Ok((name.clone(), Value::from(row.get::<_, i64>(index)?))));
             fields.collect::<Result<serde_json::Map<_, _>, rusqlite::Error>>().map(Value::Object)
         })
         .expect("one row")

@@ -186,7 +186,6 @@ pub(crate) fn payload(value: &serde_json::Value) -> api::Payload {
     api::Payload {
         encoding: api::payload::Encoding::Json.into(),
         data: serde_json::to_vec(value).expect("JSON").into(),
-        ..Default::default()
     }
 }
 

@@ -136,13 +136,10 @@ impl Turn {
         }
     }
 
-    /// A compensation that was begun for a possible effect is needless once the effect is known never to come.
+    /// A compensation that was asked for and not yet called is needless once the effect is known never to come.
     fn drop_if_needless(&mut self, step: StepIndex) {
-        let settled = matches!(
-            self.op(step, Operation::Compensate).status,
-            OperationStatus::InFlight { .. } | OperationStatus::Succeeded | OperationStatus::Skipped(_)
-        );
-        if !settled && !self.saga.needs_compensation(step) {
+        let settled = self.saga.is_sealed(step);
+        if !settled && !self.is_compensation_begun(step) && !self.saga.needs_compensation(step) {
             self.set(step, Operation::Compensate, OperationStatus::Idle);
         }
     }

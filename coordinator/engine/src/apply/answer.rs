@@ -151,7 +151,8 @@ impl Turn {
         }
     }
 
-    /// The participant promises that no copy of this action had or will have an effect, so nothing is in doubt any more.
+    /// The participant promises that no copy of this action had or will have an effect, so nothing is in doubt any more;
+    /// unless it may speak of our own compensation.
     pub(super) fn refused_for_good(&mut self, step: StepIndex, why: &Why) {
         let action = self.op(step, Operation::Action);
         let news = match action.status {
@@ -159,7 +160,9 @@ impl Turn {
             | OperationStatus::Retry { .. }
             | OperationStatus::Asking
             | OperationStatus::Pending { .. } => true,
-            OperationStatus::Rejected | OperationStatus::GaveUp | OperationStatus::Stuck { .. } => action.uncertain,
+            OperationStatus::Rejected | OperationStatus::GaveUp | OperationStatus::Stuck { .. } => {
+                action.uncertain && !self.is_compensation_begun(step)
+            }
             // A skipped action is sealed whatever is said of it; a success that was recorded stands.
             OperationStatus::Idle
             | OperationStatus::Ready
@@ -174,8 +177,8 @@ impl Turn {
 
     /// Whether an answer says of all attempts of an action that none had its effect.
     fn ends_doubt(&self, step: StepIndex, operation: Operation, outcome: &Outcome) -> bool {
-        let last_word = matches!(outcome, Outcome::Rejected { last_word: true, .. });
-        last_word && operation == Operation::Action && self.saga.action_effect(step) == StepEffect::Possible
+        let last_word = matches!(outcome, Outcome::Rejected { last_word: true, .. }) && operation == Operation::Action;
+        last_word && !self.is_compensation_begun(step) && self.saga.action_effect(step) == StepEffect::Possible
     }
 
     fn correct_residue(&mut self, step: StepIndex, operation: Operation, outcome: &Outcome) {

@@ -71,11 +71,18 @@ impl Turn {
         }
     }
 
-    /// Only a final refusal says something about other attempts (semantics A2).
+    /// Only a final refusal says something about other attempts (semantics A2), and only before the compensation was called:
+    /// from then on the participant may refuse because of that, and an earlier copy may have had its effect all the same.
     pub(super) fn note_refusal(&mut self, step: StepIndex, operation: Operation, last_word: bool) {
-        if last_word {
+        if operation == Operation::Action && self.is_compensation_begun(step) {
+            self.op_mut(step, operation).uncertain = true;
+        } else if last_word {
             self.op_mut(step, operation).uncertain = false;
         }
+    }
+
+    pub(super) fn is_compensation_begun(&self, step: StepIndex) -> bool {
+        self.op(step, Operation::Compensate).attempt > 0
     }
 
     /// The key belongs to another request, so every copy of ours is refused: nothing of ours can stand.

@@ -12,10 +12,10 @@ use amends_engine::apply::Changed;
 use amends_engine::effect::Effect;
 use amends_engine::event::{Event, Finding, Verdict};
 use amends_engine::history::{Change, HistoryEntry};
-use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, StepIndex, StepName, Version};
+use amends_engine::ids::{Operation, StepIndex, StepName};
 use amends_engine::outcome::{CallFacts, Doubt, Outcome, Why};
-use amends_engine::payload::{Digest, Payload};
-use amends_engine::saga::{By, OperationState, Saga, SagaHead, StuckReason};
+use amends_engine::payload::Payload;
+use amends_engine::saga::{By, OperationState, Saga, StuckReason};
 use amends_engine::time::Timestamp;
 use amends_engine::{Applied, Ignored, IllegalEvent, apply, begin, next_due, outstanding};
 

@@ -210,7 +210,9 @@ impl<'a> Owner<'a> {
             match resident.apply(&mut change, work, now) {
                 Tried::Done(work) => done.push(work),
                 // Judged by a change that may never become durable: it is judged again after the commit, and told then.
-                Tried::Refused(work, _) if change.changed => resident.queue.push_back(work),
+                Tried::Refused(work, _) if change.changed && !crate::planted::is("told_before_commit") => {
+                    resident.queue.push_back(work);
+                }
                 Tried::Refused(work, error) => {
                     resident.is_heard(&work);
                     work.refuse(|| error);

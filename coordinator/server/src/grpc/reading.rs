@@ -9,8 +9,8 @@ use amends_engine::history::HistoryEntry;
 use amends_engine::ids::SagaKey;
 use amends_runtime::{Coordinator, Progress, RequestError, Snapshot};
 use amends_store::{Epoch, record};
-use futures::Stream;
 use futures::stream;
+use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -101,16 +101,18 @@ pub(crate) async fn follow(
     next: u64,
     draining: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Seen, Refusal>> + Send, Refusal> {
-    coordinator.get(&key).await?;
-    let follower = Follower { coordinator, key, draining, notices: None, next, sent: 0, over: false };
-    Ok(stream::unfold(follower, |mut follower| async move {
+    let mut follower = Follower { coordinator, key, draining, notices: None, next, sent: 0, over: false };
+    // Nothing needs to be listened for yet: whatever comes after this is found by the next reading.
+    let first = follower.read().await?;
+    let later = stream::unfold(follower, |mut follower| async move {
         if follower.over {
             return None;
         }
         let seen = follower.look().await;
         follower.over |= seen.is_err();
         Some((seen, follower))
-    }))
+    });
+    Ok(stream::iter(first.map(Ok)).chain(later))
 }
 
 impl Follower {

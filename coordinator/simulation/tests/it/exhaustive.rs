@@ -40,11 +40,10 @@ fn courses() -> Vec<(&'static str, SagaPlan)> {
         pend("slow and refused later", "slow", "transfer.action", "transfer"),
         pend("slow compensation", "slow", "reserve.compensate", "ship"),
         course("conditional, taken", "conditional"),
-        ("conditional, left out and refused", SagaPlan {
-            express: false,
-            refuse: "hold".to_owned(),
-            ..SagaPlan::plain("s", "conditional")
-        }),
+        (
+            "conditional, left out and refused",
+            SagaPlan { express: false, refuse: "hold".to_owned(), ..SagaPlan::plain("s", "conditional") },
+        ),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! Going back: order, waiting for the wire, refusals, and when there is nothing to undo.
 
-use amends_engine::event::Event;
-use amends_engine::outcome::{Doubt, Outcome};
+use amends_engine::event::{Event, Verdict};
+use amends_engine::ids::Operation;
+use amends_engine::outcome::{Doubt, Outcome, Why};
+use amends_engine::payload::Payload;
 use amends_engine::saga::{Cause, OperationStatus};
 use amends_engine::{Ignored, next_due};
 
@@ -153,25 +155,57 @@ fn what_had_nothing_to_undo_is_undone_again_when_the_action_turns_out_to_have_ha
 }
 
 #[test]
-fn a_final_refusal_that_comes_late_makes_a_compensation_needless() {
-    let mut s = Script::start("stock tries=1");
-    s.answer("stock", unknown(Doubt::NoAnswer));
+fn a_final_refusal_before_the_compensation_is_called_makes_it_needless() {
+    let mut s = Script::start("stock");
+    s.answer("stock", unknown(Doubt::Broken));
+    s.event(Event::Cancel(somebody()));
+    s.expect("compensating: stock gave_up?");
+    s.answer("stock#1", refused_for_good());
+    s.expect("compensated: stock rejected");
+
+    // Also where it only lacked its request.
+    let mut s = Script::start_unprepared("stock", &["stock"]);
+    let prepared = vec![(Operation::Action, Payload::json("1"))];
+    let step = s.step("stock");
+    s.event(Event::Prepared { step, operation: Operation::Action, requests: prepared });
+    s.answer("stock", unknown(Doubt::Broken));
+    s.event(Event::Cancel(somebody()));
     s.wait();
-    s.answer("stock.compensate", unknown(Doubt::NoAnswer));
-    s.expect("compensating: stock gave_up?, stock.compensate retry#1@1100");
+    s.expect("compensating: stock gave_up?, stock.compensate ready");
     s.answer("stock#1", refused_for_good());
     s.expect("compensated: stock rejected");
 }
 
 #[test]
-fn a_needless_compensation_that_is_out_is_waited_for() {
-    let mut s = Script::start("stock tries=1");
+fn a_final_refusal_after_that_may_speak_of_the_compensation_which_is_finished_all_the_same() {
+    let mut s = Script::start("stock");
     s.answer("stock", unknown(Doubt::NoAnswer));
     s.wait();
+    s.event(Event::Cancel(somebody()));
+    s.wait();
+    s.expect("compensating: stock gave_up?, stock.compensate calling#1");
+    s.answer("stock.compensate", Outcome::Pending);
     s.answer("stock#1", refused_for_good());
-    s.expect("compensating: stock rejected, stock.compensate calling#1");
+    s.expect("compensating: stock gave_up?, stock.compensate pending");
+    s.call_back("stock.compensate", Verdict::Rejected { why: Why::default(), last_word: false });
+    s.expect("compensating: stock gave_up?, stock.compensate retry#1@3200");
+    s.wait();
+    s.succeed(&["stock.compensate"]);
+    s.expect("compensated: stock gave_up?, stock.compensate ok");
+}
+
+#[test]
+fn a_pending_action_that_is_refused_while_it_is_undone_leaves_its_compensation_to_finish() {
+    let mut s = Script::start("stock");
+    s.answer("stock", Outcome::Pending);
+    s.event(Event::Cancel(somebody()));
+    s.expect("compensating: stock pending, stock.compensate calling#1");
+    s.call_back("stock", Verdict::Rejected { why: Why::default(), last_word: true });
     s.answer("stock.compensate", unknown(Doubt::NoAnswer));
-    s.expect("compensated: stock rejected");
+    s.expect("compensating: stock rejected?, stock.compensate retry#1@100");
+    s.wait();
+    s.answer("stock.compensate", not_found());
+    s.expect("compensated: stock rejected?, stock.compensate ok");
 }
 
 #[test]

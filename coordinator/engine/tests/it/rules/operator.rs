@@ -3,12 +3,12 @@
 use amends_engine::event::{Event, Finding};
 use amends_engine::facts::StepEffect;
 use amends_engine::ids::Operation;
-use amends_engine::outcome::{Doubt, Outcome};
+use amends_engine::outcome::Doubt;
 use amends_engine::payload::Payload;
 use amends_engine::saga::Cause;
 use amends_engine::{Ignored, IllegalEvent};
 
-use crate::script::{Script, not_found, ok, refused_for_good, rejected, somebody, unknown};
+use crate::script::{Script, not_found, ok, rejected, somebody, unknown};
 
 fn happened() -> Finding {
     Finding::Happened(Payload::json("{}"))

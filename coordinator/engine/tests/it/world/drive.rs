@@ -8,7 +8,7 @@ use amends_engine::event::Event;
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::outcome::CallFacts;
 use amends_engine::payload::Payload;
-use amends_engine::saga::Saga;
+use amends_engine::saga::{OperationStatus, Saga, StepState};
 use amends_engine::{Applied, IllegalEvent, apply, next_due, outstanding};
 
 use super::wire::Message;
@@ -40,10 +40,26 @@ impl World {
                     check_step(&self.saga, event, &changed)?;
                     check_state(&changed.saga)?;
                 }
+                self.note(&changed.saga);
                 self.saga = changed.saga;
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Keeps in mind which of the rarer things a case has met.
+    fn note(&mut self, after: &Saga) {
+        self.seen.extend(after.all_stuck().iter().map(|stuck| stuck.reason.as_str()));
+        for step in after.definition.indices() {
+            let (before, after) = (self.saga.step(step), after.step(step));
+            let undone = |state: &StepState| state.compensate.status == OperationStatus::Succeeded;
+            if after.sealing && undone(after) {
+                self.seen.insert("sealed");
+            }
+            if undone(before) && !undone(after) {
+                self.seen.insert("undone again");
+            }
+        }
     }
 
     /// A timer that changes nothing would be set again at once, and the runtime would spin.

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use amends_checker::{EffectSeen, Ended, Intents, Violation, check_effects, check_ended, check_state};
 use amends_engine::begin;
 use amends_engine::event::Event;
-use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, StepIndex, Version};
-use amends_engine::payload::{Digest, Payload};
-use amends_engine::saga::{Phase, Saga, SagaHead};
+use amends_engine::ids::{Operation, StepIndex};
+use amends_engine::payload::Payload;
+use amends_engine::saga::{Phase, Saga};
 use amends_engine::time::Timestamp;
 
 use crate::shape::{head, shape};
