@@ -106,10 +106,11 @@ impl Saga {
     pub(crate) fn is_action_done(&self, index: StepIndex) -> bool {
         let step = self.step(index);
         let settled = matches!(step.action.status, OperationStatus::Succeeded | OperationStatus::Skipped(_));
-        settled && (!step.sealing || self.is_sealed(index))
+        settled && (!step.sealing || self.is_compensation_settled(index))
     }
 
-    fn is_sealed(&self, index: StepIndex) -> bool {
+    /// Whether a step's compensation is behind us: done, or skipped by an operator.
+    pub(crate) fn is_compensation_settled(&self, index: StepIndex) -> bool {
         matches!(self.step(index).compensate.status, OperationStatus::Succeeded | OperationStatus::Skipped(_))
     }
 
@@ -140,12 +141,8 @@ impl Saga {
 
     /// Whether nothing is left to undo for this step itself.
     fn is_undone(&self, index: StepIndex) -> bool {
-        let step = self.step(index);
-        if step.action.is_in_flight() {
-            return false;
-        }
-        let settled = matches!(step.compensate.status, OperationStatus::Succeeded | OperationStatus::Skipped(_));
-        settled || !self.needs_compensation(index)
+        let under_way = self.step(index).action.is_in_flight();
+        !under_way && (self.is_compensation_settled(index) || !self.needs_compensation(index))
     }
 
     /// Which steps are undone together with all that depend on them, by index: only then may their predecessors be.

@@ -4,134 +4,14 @@
 //! the order in which they happen. It carries nothing out. Invariant: once stopped it gives no more faults, so that every run
 //! can come to rest.
 
+mod kinds;
+
 use std::sync::Mutex;
+
+pub use kinds::{Boundary, CallFault, Fault, FaultPlan, StoreFault};
 
 use crate::seams::Dice;
 use crate::trace::lock;
-
-/// What can go wrong with a group of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreFault {
-    /// The process is killed before it is sent.
-    CrashBefore,
-    /// The process is killed while it is on its way; it arrives.
-    CrashDuring,
-    /// The process is killed after the answer came and before it is heard.
-    CrashAfter,
-    /// The process stands still before it is sent, for longer than a lease.
-    Freeze,
-    /// It is lost, and the store doesn't answer.
-    Lost,
-    /// The disk is full: nothing is written.
-    Full,
-    /// It is made, and the store's answer is lost.
-    Unanswered,
-    /// It is made, and a repeat of it is told that it is stale.
-    Stale,
-    /// It is sent a second time at once.
-    Twice,
-    /// It is sent a second time much later.
-    LateCopy,
-}
-
-/// What can go wrong with a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallFault {
-    /// The process is killed before it leaves.
-    CrashBefore,
-    /// The process is killed while it is on its way; it arrives.
-    CrashDuring,
-    /// The process is killed after the answer came and before it is heard.
-    CrashAfter,
-    /// The process stands still before it leaves, for longer than a lease.
-    Freeze,
-    /// No connection: it certainly never leaves.
-    NotSent,
-    /// It is lost.
-    RequestLost,
-    /// It is carried out, and its answer is lost.
-    ReplyLost,
-    /// It arrives after the caller has given up.
-    Late,
-    /// It arrives a second time, later.
-    Twice,
-    /// It is carried out, and something between answers `UNAVAILABLE`.
-    Unavailable,
-}
-
-impl StoreFault {
-    /// Every one.
-    pub const ALL: [Self; 10] = [
-        Self::CrashBefore,
-        Self::CrashDuring,
-        Self::CrashAfter,
-        Self::Freeze,
-        Self::Lost,
-        Self::Full,
-        Self::Unanswered,
-        Self::Stale,
-        Self::Twice,
-        Self::LateCopy,
-    ];
-
-    fn ends_process(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashDuring | Self::CrashAfter | Self::Freeze)
-    }
-}
-
-impl CallFault {
-    /// Every one.
-    pub const ALL: [Self; 10] = [
-        Self::CrashBefore,
-        Self::CrashDuring,
-        Self::CrashAfter,
-        Self::Freeze,
-        Self::NotSent,
-        Self::RequestLost,
-        Self::ReplyLost,
-        Self::Late,
-        Self::Twice,
-        Self::Unavailable,
-    ];
-
-    fn ends_process(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashDuring | Self::CrashAfter | Self::Freeze)
-    }
-}
-
-/// Where a fault can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Boundary {
-    /// A group of commits reaches the store.
-    Commit,
-    /// A call leaves for a participant.
-    Call,
-}
-
-/// A fault for a boundary of its kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// For a group of commits.
-    Store(StoreFault),
-    /// For a call.
-    Call(CallFault),
-}
-
-/// Which faults a run has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultPlan {
-    /// None.
-    None,
-    /// This one, at the boundary with this number (from 0), and no other.
-    Once {
-        /// The boundary's number.
-        at: usize,
-        /// Must be of the boundary's kind, else nothing happens.
-        fault: Fault,
-    },
-    /// By the seed: each run has its own mixture, in which some faults are common and others don't occur.
-    Random,
-}
 
 /// How often, in a thousand cases, something happens in a run with random faults.
 #[derive(Debug)]
@@ -262,7 +142,7 @@ impl Mixture {
         let store = StoreFault::ALL.map(|fault| (fault, weight())).to_vec();
         let mut call = CallFault::ALL.map(|fault| (fault, weight())).to_vec();
         call.retain(|(fault, _)| copies_allowed || *fault != CallFault::Twice);
-        Self { store, call, read: weight() / 3, refusal: weight(), failure: weight() }
+        Self { store, call, read: weight() / 3, refusal: 3 * weight(), failure: weight() }
     }
 }
 

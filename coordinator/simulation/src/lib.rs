@@ -19,6 +19,7 @@ mod harness;
 mod judge;
 mod load;
 mod network;
+mod nodes;
 mod participants;
 mod process;
 mod reply;

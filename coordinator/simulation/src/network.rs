@@ -12,7 +12,7 @@ use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
 use amends_engine::saga::By;
 use amends_runtime::participant::{Answer, Call, ParticipantCaller, Reply};
-use amends_runtime::{Ask, RequestError};
+use amends_runtime::{Ask, Coordinator, RequestError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -158,18 +158,27 @@ impl World {
     /// Asks something of a saga until the coordinator has answered; gives the answer in words.
     pub(crate) async fn ask(&self, saga: &SagaKey, ask: &Ask, who: &str) -> String {
         for _ in 0..ASKS_MAX {
-            let by = By { principal: who.to_owned(), reason: "simulation".to_owned() };
-            if let Some(node) = self.node()
-                && let Ok(answer) = timeout(PATIENCE, node.ask(saga, ask.clone(), by, None)).await
-            {
-                match answer {
-                    Ok(answered) => return format!("changed: {}", answered.changed),
-                    Err(RequestError::Unavailable(_) | RequestError::Overloaded { .. }) => {}
-                    Err(error) => return error.to_string(),
+            if let Some(node) = self.node() {
+                let once = || self.ask_once(&node, saga, ask, who);
+                // Some ask twice at once; whichever answer comes is believed.
+                let twice = self.faults.is_random() && self.network.chance(300);
+                let (first, second) = if twice { tokio::join!(once(), once()) } else { (once().await, None) };
+                if let Some(answer) = first.or(second) {
+                    return answer;
                 }
             }
             sleep(TELL_AGAIN).await;
         }
         "no answer".to_owned()
+    }
+
+    /// One try; `None` where nobody knows what came of it.
+    async fn ask_once(&self, node: &Coordinator, saga: &SagaKey, ask: &Ask, who: &str) -> Option<String> {
+        let by = By { principal: who.to_owned(), reason: "simulation".to_owned() };
+        match timeout(PATIENCE, node.ask(saga, ask.clone(), by, None)).await.ok()? {
+            Ok(answered) => Some(format!("changed: {}", answered.changed)),
+            Err(RequestError::Unavailable(_) | RequestError::Overloaded { .. }) => None,
+            Err(error) => Some(error.to_string()),
+        }
     }
 }

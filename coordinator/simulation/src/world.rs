@@ -31,7 +31,7 @@ pub(crate) mod stream {
     pub(crate) const LOAD: u64 = 2;
     pub(crate) const NETWORK: u64 = 3;
     pub(crate) const STORE: u64 = 4;
-    /// Of the first life of a node; each has its own.
+    /// Downtimes; the lives of the nodes have the numbers after it.
     pub(crate) const NODES: u64 = 100;
 }
 

@@ -2,7 +2,9 @@
 
 use amends_engine::ids::Operation::{Action, Compensate, Confirm, Query};
 use amends_engine::payload::Digest;
-use amends_engine::saga::{By, CancelRequest, OperationStatus, Parked, Phase, Saga, SkippedBy, StuckReason};
+use amends_engine::saga::{
+    By, CancelRequest, OperationState, OperationStatus, Parked, Phase, Saga, SkippedBy, StuckReason,
+};
 use amends_engine::time::Timestamp;
 
 use crate::samples::{
@@ -58,11 +60,13 @@ fn completed_means_done_and_confirmed() {
 
 #[test]
 fn compensated_means_that_nothing_stands_that_nobody_accepted() {
-    let not_undone = |saga: &mut Saga| {
+    let never_undone = |saga: &mut Saga| *op(saga, HOLD, Compensate) = OperationState::IDLE;
+    assert_eq!(broken(compensated(), never_undone), Some(Rule::NotCompensated));
+    let dropped = |saga: &mut Saga| {
         op(saga, HOLD, Compensate).status = OperationStatus::Idle;
         op(saga, HOLD, Compensate).output = None;
     };
-    assert_eq!(broken(compensated(), not_undone), Some(Rule::NotCompensated));
+    assert_eq!(broken(compensated(), dropped), Some(Rule::UnfinishedEnd));
     assert_eq!(broken(compensated(), |saga| op(saga, PAY, Action).uncertain = true), Some(Rule::NotCompensated));
     let accepted = |saga: &mut Saga| {
         op(saga, HOLD, Compensate).status = OperationStatus::Skipped(SkippedBy::Operator);

@@ -138,7 +138,7 @@ impl Turn {
 
     /// A compensation that was asked for and not yet called is needless once the effect is known never to come.
     fn drop_if_needless(&mut self, step: StepIndex) {
-        let settled = self.saga.is_sealed(step);
+        let settled = self.saga.is_compensation_settled(step);
         if !settled && !self.is_compensation_begun(step) && !self.saga.needs_compensation(step) {
             self.set(step, Operation::Compensate, OperationStatus::Idle);
         }

@@ -36,10 +36,11 @@ fn runner() -> TestRunner {
 }
 
 /// What a run must have met at least once, or it has shown nothing.
-const MUST_BE_SEEN: [&str; 21] = [
+const MUST_BE_SEEN: [&str; 28] = [
     "completed",
     "compensated",
     "force-stopped",
+    "sealed",
     "owner lost",
     "old answer",
     "call repeated",
@@ -57,7 +58,13 @@ const MUST_BE_SEEN: [&str; 21] = [
     "force-stop",
     "park",
     "repaired",
-    "case",
+    "retries_exhausted",
+    "rejected_after_pivot",
+    "pivot_unknown",
+    "key_reused",
+    "expression_failed",
+    "misconfigured",
+    "poison",
 ];
 
 #[test]

@@ -109,6 +109,11 @@ impl Shop {
         calls.wait_for(|calls| calls.iter().any(|call| call == method)).await.unwrap();
     }
 
+    /// Waits until there have been so many calls.
+    pub(crate) async fn has_calls(&self, count: usize) {
+        self.calls.subscribe().wait_for(|calls| calls.len() >= count).await.unwrap();
+    }
+
     /// All calls so far, by method.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()

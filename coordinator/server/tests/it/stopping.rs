@@ -65,9 +65,7 @@ async fn waiting_requests_are_let_go(memory: Memory) {
     let message = v1::StartSagaRequest { wait: seconds(60), ..checkout("order-2") };
     let waiting = tokio::spawn(async move { sagas.start(message).await });
     // Both reservations are held by now.
-    while shop.calls().len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    shop.has_calls(2).await;
     server.begin_to_stop();
     let status = stream.message().await.unwrap_err();
     assert_eq!(refusal(&status).0, Code::Unavailable);

@@ -34,7 +34,7 @@ fn run(library: &Library, conduct: Option<Conduct>, seed: u64) -> Report {
 fn planted() {
     let library = library();
     let first = number("AMENDS_SIM_FIRST_SEED", 1);
-    let seeds = first..first + number("AMENDS_SIM_SEEDS", 3_000);
+    let seeds = first..first + number("AMENDS_SIM_SEEDS", 5_000);
     let Ok(bug) = std::env::var("AMENDS_PLANTED") else {
         for seed in seeds.take(50) {
             assert_clean(&format!("seed {seed}, nothing planted"), &run_seed(&library, seed));
