@@ -12,6 +12,7 @@ bugs=(
   attempt_forgotten_at_take_over
   predecessor_compensated_first
   cancel_acts_in_doubt
+  told_before_commit
 )
 
 cargo test --locked -p amends-simulation --features planted --no-run
@@ -19,7 +20,7 @@ missed=0
 printf '%-34s %s\n' "PLANTED BUG" "CAUGHT BY"
 for bug in "${bugs[@]}"; do
   log=$(mktemp)
-  if AMENDS_PLANTED=$bug cargo test --quiet --locked -p amends-simulation --features planted -- --nocapture planted >"$log" 2>&1 &&
+  if AMENDS_PLANTED=$bug cargo test --quiet --locked -p amends-simulation --features planted planted:: -- --nocapture >"$log" 2>&1 &&
     caught=$(grep -m1 "planted $bug: caught by" "$log"); then
     printf '%-34s %s\n' "$bug" "${caught#*caught by }"
   else

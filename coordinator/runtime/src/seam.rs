@@ -110,6 +110,23 @@ where
     tokio::spawn(future)
 }
 
+/// Something that runs beside its owner and ends with it: dropping this ends it.
+#[derive(Debug)]
+pub struct Running(tokio::task::JoinHandle<()>);
+
+impl Running {
+    /// Runs something for as long as the result is kept.
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(spawn(future))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Waits.
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

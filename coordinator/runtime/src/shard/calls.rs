@@ -19,7 +19,7 @@ use amends_engine::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::participant::{Call, Codes, Reply, classify};
-use crate::seam::spawn;
+use crate::seam::Running;
 
 use super::ShardEvent;
 use super::owner::{Ended, Owner};
@@ -49,13 +49,14 @@ impl Owner<'_> {
         let Some(resident) = self.residents.get_mut(key) else { return };
         for effect in outstanding(&resident.saga) {
             let Effect::Call { step, operation, attempt, .. } = effect else { continue };
-            if resident.calls.contains(&(step, operation, attempt)) {
+            if resident.calls.contains_key(&(step, operation, attempt)) {
                 continue;
             }
             match plan(resident, &effect, epoch, now) {
                 Some(planned) => {
-                    resident.calls.insert(planned.id);
-                    start(self.context.shared.clone(), planned, self.events.clone());
+                    let id = planned.id;
+                    let call = start(self.context.shared.clone(), planned, self.events.clone());
+                    resident.calls.insert(id, call);
                 }
                 None => resident.queue.push_back(Work::event(Event::Park {
                     reason: StuckReason::Poison,
@@ -93,13 +94,13 @@ fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp) -> Opt
     })
 }
 
-fn start(shared: Arc<Shared>, planned: Planned, events: mpsc::UnboundedSender<ShardEvent>) {
-    spawn(async move {
+fn start(shared: Arc<Shared>, planned: Planned, events: mpsc::UnboundedSender<ShardEvent>) -> Running {
+    Running::spawn(async move {
         let key = planned.key.clone();
         let event = make(&shared, planned).await;
         // The tenure may be over; whoever comes next counts this attempt as unknown.
         let _ = events.send(ShardEvent::Answered { key, event });
-    });
+    })
 }
 
 async fn make(shared: &Shared, planned: Planned) -> Event {

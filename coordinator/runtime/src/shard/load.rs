@@ -16,7 +16,7 @@ use amends_store::{ShardId, StoredSaga, record};
 use tokio::sync::mpsc;
 
 use crate::error::RequestError;
-use crate::seam::{sleep, spawn};
+use crate::seam::{Running, sleep};
 
 use super::ShardEvent;
 use super::owner::{Ended, Owner};
@@ -34,11 +34,28 @@ pub(crate) struct Loaded {
     pub(crate) payloads: BTreeMap<PayloadKey, Payload>,
 }
 
+/// A saga that is being read, and what waits for it.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    pub(crate) waiting: Vec<Work>,
+    #[expect(dead_code, reason = "kept so that it ends with the tenure")]
+    pub(crate) reading: Running,
+}
+
+/// A scan of the due index that is under way.
+#[derive(Debug)]
+pub(crate) struct Scanning {
+    pub(crate) until: Timestamp,
+    #[expect(dead_code, reason = "kept so that it ends with the tenure")]
+    pub(crate) reading: Running,
+}
+
 impl Owner<'_> {
-    /// Asks for one saga; the answer comes as [`ShardEvent::Loaded`].
-    pub(super) fn load(&self, key: SagaKey) {
+    /// Asks for one saga, for this work; the answer comes as [`ShardEvent::Loaded`].
+    pub(super) fn load(&mut self, key: SagaKey, waiting: Vec<Work>) {
         let (shared, events) = (self.context.shared.clone(), self.events.clone());
-        spawn(async move {
+        let asked = key.clone();
+        let reading = Running::spawn(async move {
             let loaded = loop {
                 match load_one(&shared, &key).await {
                     // That says nothing about the saga, and giving up would lose the answers that wait for it.
@@ -49,10 +66,11 @@ impl Owner<'_> {
             // The tenure may be over; then nobody needs the answer.
             let _ = events.send(ShardEvent::Loaded { key, loaded });
         });
+        self.loading.insert(asked, Loading { waiting, reading });
     }
 
     pub(super) fn loaded(&mut self, key: &SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError>) {
-        let waiting = self.loading.remove(key).unwrap_or_default();
+        let waiting = self.loading.remove(key).map(|loading| loading.waiting).unwrap_or_default();
         match loaded {
             Ok(Some(loaded)) => self.take_in(*loaded, waiting),
             Ok(None) => waiting.into_iter().for_each(|work| match work {
@@ -91,10 +109,10 @@ impl Owner<'_> {
     /// Reads all that comes due within the window; pages come as [`ShardEvent::Scanned`].
     pub(super) fn scan(&mut self) {
         let until = self.context.seams.now() + self.context.config.window;
-        self.scanning = Some(until);
         let (shared, events, shard) = (self.context.shared.clone(), self.events.clone(), self.lease.shard);
         let after = self.horizon;
-        spawn(async move { scan_pages(&shared, shard, after, until, &events).await });
+        let reading = Running::spawn(async move { scan_pages(&shared, shard, after, until, &events).await });
+        self.scanning = Some(Scanning { until, reading });
     }
 
     pub(super) fn scanned(&mut self, sagas: Result<Vec<Loaded>, RequestError>, until: Timestamp, last: bool) {

@@ -19,7 +19,9 @@ use tokio::sync::{mpsc, watch};
 use crate::committer::Pending;
 use crate::coordinator::Progress;
 use crate::error::RequestError;
+use crate::seam::Running;
 
+use super::load::{Loading, Scanning};
 use super::resident::{Resident, Staged, Work};
 use super::supervise::ShardContext;
 use super::turn::{Change, CommitAt, Step};
@@ -49,18 +51,18 @@ pub(crate) struct Owner<'a> {
     pub(crate) lease: Lease,
     pub(crate) residents: BTreeMap<SagaKey, Resident>,
     /// Work for sagas that are being read from the store.
-    pub(crate) loading: BTreeMap<SagaKey, Vec<Work>>,
+    pub(crate) loading: BTreeMap<SagaKey, Loading>,
     pub(crate) timers: BTreeSet<(Timestamp, SagaKey)>,
     pub(crate) watchers: BTreeMap<SagaKey, watch::Sender<Option<Progress>>>,
     pub(crate) events: mpsc::UnboundedSender<ShardEvent>,
     /// Everything due up to here is in memory or has been.
     pub(crate) horizon: Option<Timestamp>,
-    /// A scan up to here is under way.
-    pub(crate) scanning: Option<Timestamp>,
+    /// The scan under way.
+    pub(crate) scanning: Option<Scanning>,
     pub(crate) renew_at: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// When the renewal under way was asked for.
-    pub(crate) renewing: Option<Timestamp>,
+    /// The renewal under way, and when it was asked for.
+    pub(crate) renewing: Option<(Timestamp, Running)>,
     pub(crate) stopping: bool,
     pub(crate) ended: Option<Ended>,
 }
@@ -188,11 +190,10 @@ impl<'a> Owner<'a> {
             resident.queue.push_back(work);
             return self.turn(key);
         }
-        if let Some(waiting) = self.loading.get_mut(key) {
-            return waiting.push(work);
+        if let Some(loading) = self.loading.get_mut(key) {
+            return loading.waiting.push(work);
         }
-        self.loading.insert(key.clone(), vec![work]);
-        self.load(key.clone());
+        self.load(key.clone(), vec![work]);
     }
 
     /// Applies all that is queued for a saga, in one commit.
@@ -323,8 +324,7 @@ impl<'a> Owner<'a> {
         self.set_timer(key, None);
         let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
         let waiting = works.into_iter().chain(queue).filter(|work| !work.is_timer()).collect();
-        self.loading.insert(key.clone(), waiting);
-        self.load(key.clone());
+        self.load(key.clone(), waiting);
     }
 
     fn notify(&mut self, key: &SagaKey) {
@@ -357,7 +357,7 @@ impl<'a> Owner<'a> {
 
     /// A saga may leave memory if a scan to come will find it, or nothing but a request can move it.
     fn may_leave(&self, saga: &Saga, due: Option<Timestamp>) -> bool {
-        let covered = self.horizon.max(self.scanning);
+        let covered = self.horizon.max(self.scanning.as_ref().map(|scanning| scanning.until));
         saga.state.phase.is_terminal() || due.is_none_or(|due| covered.is_some_and(|covered| due > covered))
     }
 

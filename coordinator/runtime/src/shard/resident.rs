@@ -3,7 +3,7 @@
 //! Only data and its bookkeeping. Invariant: `saga` and `payloads` are what the store has; what a commit under way will make of
 //! them is in `staged` and is seen by nobody before it is durable. One commit of a saga is under way at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use amends_definition::Compiled;
@@ -15,6 +15,7 @@ use amends_engine::time::Timestamp;
 
 use crate::coordinator::Answered;
 use crate::error::RequestError;
+use crate::seam::Running;
 use crate::snapshot::Snapshot;
 
 use super::{Reply, StartRequest};
@@ -105,7 +106,7 @@ pub(crate) struct Resident {
     /// What waits for it.
     pub(crate) queue: VecDeque<Work>,
     /// Calls that were started and whose answer isn't durable yet.
-    pub(crate) calls: BTreeSet<CallId>,
+    pub(crate) calls: BTreeMap<CallId, Running>,
     /// Its place among the owner's timers.
     pub(crate) timer: Option<Timestamp>,
 }
@@ -131,7 +132,7 @@ impl Resident {
             values: Values::default(),
             staged: None,
             queue: VecDeque::new(),
-            calls: BTreeSet::new(),
+            calls: BTreeMap::new(),
             timer: None,
         }
     }

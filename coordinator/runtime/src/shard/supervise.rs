@@ -15,7 +15,7 @@ use crate::committer::Pending;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::participant::{Directory, ParticipantCaller};
-use crate::seam::{Seams, sleep, spawn};
+use crate::seam::{Running, Seams, sleep};
 use crate::stats::Stats;
 
 use super::owner::{Ended, Owner};
@@ -119,19 +119,19 @@ impl Owner<'_> {
             tracing::warn!(shard = self.lease.shard.0, "the lease ran out before it could be renewed");
             self.ended = Some(Ended::Lost);
         } else if now >= self.renew_at && self.renewing.is_none() {
-            self.renewing = Some(now);
             let (shared, events) = (self.context.shared.clone(), self.events.clone());
             let (lease, lasts) = (self.lease, self.context.config.lease);
-            spawn(async move {
+            let asking = Running::spawn(async move {
                 let renewed = shared.store.renew(lease, lasts).await;
                 // The tenure may be over; then nobody needs the answer.
                 let _ = events.send(ShardEvent::Renewed(renewed));
             });
+            self.renewing = Some((now, asking));
         }
     }
 
     pub(super) fn renewed(&mut self, result: Result<(), StoreError>) {
-        let Some(asked_at) = self.renewing.take() else { return };
+        let Some((asked_at, _)) = self.renewing.take() else { return };
         match result {
             Ok(()) => {
                 self.valid_until = asked_at + self.context.config.lease;
