@@ -1,8 +1,8 @@
 //! Where a saga stands, in the words that people and filters use: its status, and why it isn't moving.
 //!
 //! Derived from the state, never stored, so that a list can't disagree with the machine. Breaker, limits and frozen shards are
-//! known to the runtime only and aren't here. Invariant: an open saga is calling or preparing something, or [`waiting`] says
-//! for what, or [`Saga::stuck`] says why.
+//! known to the runtime only and aren't here. Invariant: an open saga is calling or preparing something, or [`waits`] says
+//! for what it waits, or [`Saga::stuck`] says why.
 
 use crate::ids::{Operation, StepIndex};
 use crate::outstanding;
@@ -118,23 +118,30 @@ pub struct Waiting {
     pub until: Option<Timestamp>,
 }
 
-/// Why an open saga that isn't stuck doesn't move: of all that it waits for, what ends first. `None` while it is calling or
-/// preparing something, and for a saga that is stuck or has ended. A paused saga waits even while answers are outstanding.
-pub fn waiting(saga: &Saga) -> Option<Waiting> {
-    if saga.state.phase.is_terminal() || saga.stuck().is_some() {
-        return None;
+/// All that an open saga waits for, what ends first at the head and what has no end of its own last; also beside a stuck step
+/// that doesn't hold it up. Empty while it is calling or preparing something, and for a saga that is parked as a whole or has
+/// ended. A paused saga waits for nothing else, even while answers are outstanding.
+pub fn waits(saga: &Saga) -> Vec<Waiting> {
+    if saga.state.phase.is_terminal() || saga.state.parked.is_some() {
+        return Vec::new();
     }
     if let Some(paused) = &saga.state.paused {
         let since = paused.since;
-        return Some(Waiting { reason: WaitingReason::Paused, step: None, operation: None, since, until: None });
+        return vec![Waiting { reason: WaitingReason::Paused, step: None, operation: None, since, until: None }];
     }
     if !outstanding::outstanding(saga).is_empty() {
-        return None;
+        return Vec::new();
     }
     let steps = saga.definition.indices();
-    let waits = steps.flat_map(|step| outstanding::OPERATIONS.map(|operation| waiting_of(saga, step, operation)));
-    // What has no end of its own comes last.
-    waits.flatten().min_by_key(|waiting| (waiting.until.is_none(), waiting.until))
+    let places = steps.flat_map(|step| outstanding::OPERATIONS.map(|operation| waiting_of(saga, step, operation)));
+    let mut waits: Vec<Waiting> = places.flatten().collect();
+    waits.sort_by_key(|waiting| (waiting.until.is_none(), waiting.until));
+    waits
+}
+
+/// The first of [`waits`].
+pub fn waiting(saga: &Saga) -> Option<Waiting> {
+    waits(saga).into_iter().next()
 }
 
 fn waiting_of(saga: &Saga, step: StepIndex, operation: Operation) -> Option<Waiting> {

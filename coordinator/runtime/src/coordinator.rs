@@ -4,6 +4,7 @@
 //! request is acknowledged only after its commit; reads come from the store, so that they never show what isn't durable.
 //! Requests run to their end even if the caller goes away, because the owner carries them out, not the caller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use amends_engine::event::{Event, Finding, Verdict};
 use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaKey, StepIndex, StepName, Version};
 use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
-use amends_engine::saga::{By, OperationStatus, SagaHead};
+use amends_engine::saga::{By, OperationStatus, Saga, SagaHead};
 use amends_engine::standing::{self, StatusWord};
-use amends_store::{Cursor, Filter, Page, Store, record, shard_of};
+use amends_store::{Cursor, Filter, ListedSaga, Page, Store, record, shard_of};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
-use crate::error::RequestError;
+use crate::error::{RequestError, UnreadableSaga, with_sources};
 use crate::participant::Directory;
 use crate::seam::Seams;
 use crate::shard::{Request, StartRequest};
@@ -108,6 +109,20 @@ pub struct Answered {
     pub changed: bool,
 }
 
+/// A saga in a list.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// As it was last committed, without payloads.
+    Saga(Arc<Snapshot>),
+    /// It can't be read.
+    Unreadable {
+        /// Which, and why.
+        saga: UnreadableSaga,
+        /// The status word of its last commit.
+        status: String,
+    },
+}
+
 /// A commit that somebody waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -180,9 +195,8 @@ impl Coordinator {
             return Err(RequestError::BadInput(format!("the input has {size} bytes; at most {limit} are allowed")));
         }
         let compiled = self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
-        let value = compiled
-            .check_input(&start.input.bytes)
-            .map_err(|error| RequestError::BadInput(crate::error::with_sources(&error)))?;
+        let value =
+            compiled.check_input(&start.input.bytes).map_err(|error| RequestError::BadInput(with_sources(&error)))?;
         let labels = merge_labels(&start.labels, &compiled, &value)?;
         let head = SagaHead {
             key: start.key.clone(),
@@ -202,40 +216,41 @@ impl Coordinator {
     /// One saga as it was last committed.
     pub async fn get(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
         let stored = self.inner.store.get(key).await?.ok_or_else(|| RequestError::NoSuchSaga(key.clone()))?;
-        let state = record::decode_state(&stored.state)
-            .map_err(|error| RequestError::Unreadable(format!("the record of saga {key} can't be read: {error}")))?;
-        let compiled =
-            self.inner.definitions.get(&key.namespace, &state.head.definition, Some(state.head.version)).await?;
-        let saga = amends_engine::saga::Saga::resume(state, compiled.engine().clone())
-            .map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        let saga = self.read(key, stored.revision, &stored.state).await?;
         Ok(Arc::new(Snapshot { saga, payloads: stored.payloads.into_iter().collect() }))
     }
 
-    /// Sagas that match, newest start first, without payloads. A record that can't be read is left out and logged.
+    /// Sagas that match, newest start first, without payloads.
     pub async fn list(
         &self,
         filter: &Filter,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Arc<Snapshot>>, RequestError> {
+    ) -> Result<Page<Listed>, RequestError> {
         let page = self.inner.store.list(filter, after, limit).await?;
         let mut items = Vec::with_capacity(page.items.len());
-        for listed in page.items {
-            match self.listed(&listed).await {
-                Ok(snapshot) => items.push(snapshot),
-                Err(error) => tracing::error!(saga = %listed.key, %error, "a saga can't be shown in a list"),
-            }
+        for ListedSaga { key, revision, state, status } in page.items {
+            items.push(match self.read(&key, revision, &state).await {
+                Ok(saga) => Listed::Saga(Arc::new(Snapshot { saga, payloads: BTreeMap::new() })),
+                Err(RequestError::UnreadableSaga(saga)) => Listed::Unreadable { saga, status },
+                Err(error) => return Err(error),
+            });
         }
         Ok(Page { items, next: page.next })
     }
 
-    async fn listed(&self, listed: &amends_store::ListedSaga) -> Result<Arc<Snapshot>, RequestError> {
-        let state = record::decode_state(&listed.state).map_err(|error| RequestError::Unreadable(error.to_string()))?;
-        let (name, version) = (state.head.definition.clone(), state.head.version);
-        let compiled = self.inner.definitions.get(&listed.key.namespace, &name, Some(version)).await?;
-        let saga = amends_engine::saga::Saga::resume(state, compiled.engine().clone())
-            .map_err(|error| RequestError::Unreadable(error.to_string()))?;
-        Ok(Arc::new(Snapshot { saga, payloads: std::collections::BTreeMap::new() }))
+    async fn read(&self, key: &SagaKey, revision: u64, state: &[u8]) -> Result<Saga, RequestError> {
+        let unreadable = |why: String| UnreadableSaga { key: key.clone(), revision, why };
+        let state = record::decode_state(state).map_err(|error| unreadable(with_sources(&error)))?;
+        let (name, version) = (&state.head.definition, state.head.version);
+        let compiled = match self.inner.definitions.get(&key.namespace, name, Some(version)).await {
+            Ok(compiled) => compiled,
+            // That says nothing about the saga.
+            Err(error @ RequestError::Unavailable(_)) => return Err(error),
+            Err(error) => return Err(unreadable(error.to_string()).into()),
+        };
+        let saga = Saga::resume(state, compiled.engine().clone());
+        Ok(saga.map_err(|error| unreadable(error.to_string()))?)
     }
 
     /// Asks something of a saga. Answered after its commit.
@@ -359,8 +374,8 @@ fn merge_labels(
     compiled: &Compiled,
     input: &serde_json::Value,
 ) -> Result<Vec<(String, String)>, RequestError> {
-    let own = compiled.labels(input).map_err(|error| RequestError::BadInput(crate::error::with_sources(&error)))?;
-    let mut labels: std::collections::BTreeMap<String, String> = given.iter().cloned().collect();
+    let own = compiled.labels(input).map_err(|error| RequestError::BadInput(with_sources(&error)))?;
+    let mut labels: BTreeMap<String, String> = given.iter().cloned().collect();
     labels.extend(own);
     Ok(labels.into_iter().collect())
 }

@@ -52,9 +52,12 @@ pub enum RequestError {
         /// What was found.
         found: u64,
     },
-    /// The definition can't be compiled any more, or the saga's record can't be read.
+    /// What is stored can't be read, or a definition can't be compiled any more.
     #[error("{0}")]
     Unreadable(String),
+    /// A saga's record can't be read.
+    #[error(transparent)]
+    UnreadableSaga(#[from] UnreadableSaga),
     /// Too much is waiting; nothing was accepted.
     #[error("the coordinator is at its limit; try again in {} ms", retry_after.as_millis())]
     Overloaded {
@@ -67,6 +70,21 @@ pub enum RequestError {
     /// This node is stopping or has lost the shard, or the store didn't answer. Repeat the same request.
     #[error("not available now: {0}")]
     Unavailable(String),
+}
+
+/// A saga whose record can't be read, or whose definition isn't there any more. Nothing is done with it; the others run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "saga {key} can't be read at revision {revision}: {why}. It is left alone and the others run; restore the store from a \
+     backup, or run the version of Amends that wrote it"
+)]
+pub struct UnreadableSaga {
+    /// Which.
+    pub key: SagaKey,
+    /// Its last revision.
+    pub revision: u64,
+    /// What was found.
+    pub why: String,
 }
 
 impl From<StoreError> for RequestError {

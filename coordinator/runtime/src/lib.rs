@@ -23,7 +23,7 @@ pub mod stats;
 mod sweeper;
 
 pub use config::RuntimeConfig;
-pub use coordinator::{Answered, Ask, Coordinator, Progress, Start};
-pub use error::RequestError;
+pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Start};
+pub use error::{RequestError, UnreadableSaga};
 pub use node::{Node, NodeParts};
 pub use snapshot::Snapshot;

@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_engine::ids::Namespace;
 use amends_runtime::participant::{Directory, GrpcCaller, REPLY_BYTES_MAX};
 use amends_runtime::seam::Seams;
 use amends_runtime::{Coordinator, Node, NodeParts, RuntimeConfig};
@@ -82,8 +81,7 @@ impl App {
         let http_address = address("HTTP", &listeners.http, config.http.listen)?;
         let seams = Seams::system();
         let directory = Arc::new(Directory::new());
-        let registry = Registry::new(backend.store().clone(), directory.clone(), seams.clone());
-        registry.ensure(&Namespace::default_namespace()).await?;
+        let registry = Registry::load(backend.store().clone(), directory.clone(), seams.clone()).await?;
         let caller = Arc::new(GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX));
         let parts = NodeParts { config: runtime(&config), store: backend.store().clone(), caller, directory, seams };
         let node = Node::start(parts).await?;

@@ -17,6 +17,9 @@ use crate::error::Error;
 /// How long closing waits for the last users of the store, which have been ended already.
 const LAST_USERS: Duration = Duration::from_secs(2);
 
+/// Shards of a store in memory for which no number is set.
+const MEMORY_SHARDS: u16 = 16;
+
 /// An open store.
 #[derive(Debug)]
 pub struct Backend {
@@ -29,9 +32,9 @@ impl Backend {
     /// Opens what the settings name.
     pub async fn open(config: &StoreConfig) -> Result<Self, Error> {
         if config.kind == StoreKind::Memory {
-            return Ok(Self::memory(config.shards));
+            return Ok(Self::memory(config.shards.unwrap_or(MEMORY_SHARDS)));
         }
-        let options = OpenOptions { shards: Some(config.shards), ..OpenOptions::new(&config.data) };
+        let options = OpenOptions { shards: config.shards, ..OpenOptions::new(&config.data) };
         // Reading what a crash left behind takes its time.
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
         let store = opened.map_err(|_| Error::Broken("opening the store"))??;

@@ -254,6 +254,10 @@ impl Store for SimulatedStore {
         self.ask("list_participants", self.world.store.list_participants(namespace)).await
     }
 
+    async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
+        self.ask("all_participants", self.world.store.all_participants()).await
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
         self.ask("check", self.world.store.check()).await
     }

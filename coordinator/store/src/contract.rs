@@ -351,6 +351,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// All participants of a tenant, by name.
     async fn list_participants(&self, namespace: &Namespace) -> Result<Vec<ParticipantRecord>, StoreError>;
 
+    /// The participants of all tenants, by namespace and name: whoever takes up open sagas needs them all.
+    async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError>;
+
     /// Looks for damage: for `doctor` and for start-up.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;
 }

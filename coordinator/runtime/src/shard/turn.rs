@@ -148,10 +148,10 @@ impl Change {
     /// The commit that makes this change durable, and the saga with its new revision.
     pub(crate) fn into_commit(mut self, at: &CommitAt<'_>) -> (Saga, Vec<(PayloadKey, Payload)>, Commit) {
         let expected_revision = self.saga.state.revision;
-        self.saga.state.revision = expected_revision + 1;
-        let epoch = at.lease.epoch;
-        let history =
-            self.history.iter().map(|entry| (entry.sequence, record::encode_history(entry, at.node, epoch))).collect();
+        let revision = expected_revision + 1;
+        self.saga.state.revision = revision;
+        let encode = |entry: &HistoryEntry| record::encode_history(entry, at.node, at.lease.epoch, revision);
+        let history = self.history.iter().map(|entry| (entry.sequence, encode(entry))).collect();
         let state = &self.saga.state;
         let open = !state.phase.is_terminal();
         let commit = Commit {

@@ -20,7 +20,9 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     }
     listen("grpc.listen", grpc.listen)?;
     listen("http.listen", http.listen)?;
-    number("store.shards", usize::from(store.shards), 1, 1024)?;
+    if let Some(shards) = store.shards {
+        number("store.shards", usize::from(shards), 1, 1024)?;
+    }
     if store.data.as_os_str().is_empty() {
         return refuse("store.data", "it is empty; name a directory".to_owned());
     }

@@ -199,7 +199,7 @@ mod tests {
         let variables = [("AMENDS__GRPC__LISTEN", "127.0.0.1:2"), ("AMENDS__HTTP__LISTEN", "127.0.0.1:2")];
         let config = load_with(&flags, &variables).unwrap();
         assert_eq!((config.grpc.listen.port(), config.http.listen.port()), (3, 2));
-        assert_eq!(config.store.shards, 3);
+        assert_eq!(config.store.shards, Some(3));
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub struct StoreConfig {
     pub kind: StoreKind,
     /// Its directory.
     pub data: PathBuf,
-    /// Into how many parts the sagas are divided.
-    pub shards: u16,
+    /// Into how many parts the sagas are divided; `None`: as the store has it, or 16 in a new one.
+    pub shards: Option<u16>,
 }
 
 /// Which store.
@@ -173,7 +173,7 @@ impl Default for HttpConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { kind: StoreKind::Sqlite, data: PathBuf::from("./amends-data"), shards: 16 }
+        Self { kind: StoreKind::Sqlite, data: PathBuf::from("./amends-data"), shards: None }
     }
 }
 

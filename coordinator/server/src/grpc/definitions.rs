@@ -48,7 +48,7 @@ impl Api {
         let principal = caller::principal(&request)?;
         let submission = from_proto::submission(request.into_inner(), principal)?;
         let dry_run = submission.dry_run;
-        let work = registering::register(self.coordinator.clone(), self.registry.clone(), submission);
+        let work = registering::register(self.coordinator.clone(), submission);
         let outcome = self.to_its_end(work).await?;
         if outcome.registered.is_none() && !dry_run {
             return Err(to_proto::refused_findings(&outcome.findings));

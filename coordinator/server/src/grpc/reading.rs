@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use amends_engine::history::HistoryEntry;
 use amends_engine::ids::SagaKey;
 use amends_runtime::{Coordinator, Progress, RequestError, Snapshot};
-use amends_store::{Epoch, record};
+use amends_store::record::{self, RecordedEntry};
 use futures::stream;
 use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
@@ -19,17 +18,9 @@ use super::status::Refusal;
 /// Most entries of one message to a follower.
 const ENTRIES_MAX: usize = 1000;
 
-/// A history entry with the node that made the change, and its epoch.
-#[derive(Debug)]
-pub(crate) struct Recorded {
-    pub(crate) entry: HistoryEntry,
-    pub(crate) node: String,
-    pub(crate) epoch: Epoch,
-}
-
 /// A page of a saga's history, and where the next one begins.
 pub(crate) struct HistoryPage {
-    pub(crate) entries: Vec<Recorded>,
+    pub(crate) entries: Vec<RecordedEntry>,
     pub(crate) next: Option<u64>,
 }
 
@@ -59,17 +50,22 @@ pub(crate) async fn history_page(
 }
 
 /// Entries with `begin <= sequence < end`.
-async fn entries(coordinator: &Coordinator, key: &SagaKey, begin: u64, end: u64) -> Result<Vec<Recorded>, Refusal> {
+async fn entries(
+    coordinator: &Coordinator,
+    key: &SagaKey,
+    begin: u64,
+    end: u64,
+) -> Result<Vec<RecordedEntry>, Refusal> {
     let count = usize::try_from(end.saturating_sub(begin)).unwrap_or(usize::MAX);
     if count == 0 {
         return Ok(Vec::new());
     }
     let stored = coordinator.store().history(key, begin, count).await?;
     let read = |(sequence, bytes): (u64, bytes::Bytes)| {
-        let (entry, node, epoch) = record::decode_history(&bytes).map_err(|error| {
-            RequestError::Unreadable(format!("entry {sequence} of the history of saga {key} can't be read: {error}"))
-        })?;
-        Ok(Recorded { entry, node, epoch })
+        record::decode_history(&bytes).map_err(|error| {
+            let what = format!("entry {sequence} of the history of saga {key} can't be read: {error}");
+            RequestError::Unreadable(what).into()
+        })
     };
     stored.into_iter().map(read).collect()
 }
@@ -77,7 +73,7 @@ async fn entries(coordinator: &Coordinator, key: &SagaKey, begin: u64, end: u64)
 /// What a follower gets: the saga as it stands, and what happened since the message before.
 pub(crate) struct Seen {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) entries: Vec<Recorded>,
+    pub(crate) entries: Vec<RecordedEntry>,
 }
 
 /// Where a follower is.

@@ -10,13 +10,12 @@ use amends_definition::{Body, Call, Compiled, Document, Finding, Format, Severit
 use amends_engine::ids::{Namespace, ParticipantName, Version};
 use amends_engine::payload::Digest;
 use amends_runtime::Coordinator;
-use amends_runtime::participant::{Registration, fetch_descriptors};
+use amends_runtime::participant::{Directory, Registration, fetch_descriptors};
 use amends_store::DefinitionRecord;
 use bytes::Bytes;
 
 use super::status::{Refusal, Violation};
 use crate::error::chain;
-use crate::registry::Registry;
 
 /// What findings give as the file, since the API gets a text without a name.
 const FILE_NAME: &str = "definition";
@@ -51,18 +50,14 @@ pub(crate) struct Registered {
 }
 
 /// Registers or checks a definition.
-pub(crate) async fn register(
-    coordinator: Coordinator,
-    registry: Registry,
-    submission: Submission,
-) -> Result<Outcome, Refusal> {
+pub(crate) async fn register(coordinator: Coordinator, submission: Submission) -> Result<Outcome, Refusal> {
     let (source, format) = (submission.source.clone(), submission.format);
     let document = match beside(move || parse(&source, format, FILE_NAME)).await? {
         Ok(document) => Arc::new(document),
         Err(findings) => return Ok(Outcome { registered: None, findings }),
     };
     refuse_strangers(&document, &submission.uploads)?;
-    let Gathered { descriptors, unreachable } = gather(&registry, &submission, &document).await?;
+    let Gathered { descriptors, unreachable } = gather(coordinator.directory(), &submission, &document).await;
     let (shared, format, source) = (document.clone(), submission.format, submission.source.clone());
     let compiled = beside(move || compile(&shared, &source, format, &descriptors)).await?;
     match compiled {
@@ -100,10 +95,10 @@ struct Gathered {
 
 /// Finds descriptors: what was sent along, else what is registered, else what the participant's reflection says. One that
 /// isn't registered gets none, whatever was sent along: its sagas couldn't be called.
-async fn gather(registry: &Registry, submission: &Submission, document: &Document) -> Result<Gathered, Refusal> {
+async fn gather(directory: &Directory, submission: &Submission, document: &Document) -> Gathered {
     let mut gathered = Gathered { descriptors: BTreeMap::new(), unreachable: BTreeMap::new() };
     for (participant, calls) in document.calls() {
-        let Some(registration) = registry.find(&submission.namespace, &participant).await? else { continue };
+        let Some(registration) = directory.get(&submission.namespace, &participant) else { continue };
         let sent = submission.uploads.get(&participant).or(registration.descriptors.as_ref());
         if let Some(set) = sent {
             gathered.descriptors.insert(participant, set.clone());
@@ -118,7 +113,7 @@ async fn gather(registry: &Registry, submission: &Submission, document: &Documen
             }
         }
     }
-    Ok(gathered)
+    gathered
 }
 
 /// Asks one endpoint after the other until one answers.

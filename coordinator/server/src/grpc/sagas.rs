@@ -70,7 +70,6 @@ impl Api {
         let (principal, traceparent) = (caller::principal(&request)?, caller::traceparent(&request));
         let (start, wait) = from_proto::start(request.into_inner(), principal, traceparent)?;
         let key = start.key.clone();
-        self.registry.ensure(&key.namespace).await?;
         let accepted = self.coordinator.start(start).await?.snapshot;
         let Some(patience) = wait else { return Ok(to_proto::saga(&accepted, View::Full)) };
         let waited = tokio::select! {
@@ -92,7 +91,7 @@ impl Api {
         let after = page::to_cursor(&message.page_token, &filter)?;
         let found = self.coordinator.list(&filter, after.as_ref(), size).await?;
         Ok(v1::ListSagasResponse {
-            sagas: found.items.iter().map(|snapshot| to_proto::saga(snapshot, View::Listed)).collect(),
+            sagas: found.items.iter().map(to_proto::listed).collect(),
             next_page_token: found.next.map(|next| page::of_cursor(&next, &filter)).unwrap_or_default(),
         })
     }

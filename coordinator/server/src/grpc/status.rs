@@ -145,7 +145,7 @@ fn request_row(error: RequestError) -> Row {
         RequestError::BadInput(_) => return invalid(None, vec![Violation::new("input", message)]),
         RequestError::Illegal(_) => (Code::FailedPrecondition, "NOT_IN_THIS_STATE", None),
         RequestError::RevisionMoved { expected, found } => return revision_moved(*expected, *found),
-        RequestError::Unreadable(_) => (Code::Internal, "UNREADABLE", None),
+        RequestError::Unreadable(_) | RequestError::UnreadableSaga(_) => (Code::DataLoss, "UNREADABLE", None),
         RequestError::Overloaded { retry_after } => (Code::ResourceExhausted, "OVERLOADED", Some(*retry_after)),
         RequestError::StoreFull => (Code::ResourceExhausted, "STORE_FULL", Some(FULL_RETRY)),
         RequestError::Unavailable(_) => (Code::Unavailable, "UNAVAILABLE", Some(UNAVAILABLE_RETRY)),

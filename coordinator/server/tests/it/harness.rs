@@ -60,11 +60,21 @@ impl Memory {
         Self::InMemory(Arc::new(MemoryStore::new(4, Arc::new(move || clock.now()))))
     }
 
+    /// Waits until a server in this process, which ended with calls under way, has let go of the store.
+    pub(crate) async fn is_free(&self) {
+        let Self::Sqlite(_) = self else { return };
+        let config = self.config();
+        while let Err(error) = Backend::open(&config.store).await {
+            assert!(matches!(error, Error::Open(OpenError::InUse { .. })), "{error:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn config(&self) -> ServerConfig {
         let mut config = ServerConfig::default();
         config.grpc.listen.set_port(0);
         config.http.listen.set_port(0);
-        config.store.shards = 4;
+        config.store.shards = Some(4);
         config.shutdown.grace = Duration::from_secs(2);
         if let Self::Sqlite(folder) = self {
             config.store.data = folder.path().join("data");
@@ -136,14 +146,9 @@ impl Server {
         }
     }
 
-    /// Starts a server as soon as a predecessor in this process, which ended with calls under way, has let go of the store.
+    /// Starts a server as soon as a predecessor in this process has let go of the store.
     pub(crate) async fn start_when_free(memory: &Memory) -> Self {
-        let Memory::Sqlite(_) = memory else { return Self::start(memory).await };
-        let config = memory.config();
-        while let Err(error) = Backend::open(&config.store).await {
-            assert!(matches!(error, Error::Open(OpenError::InUse { .. })), "{error:?}");
-            tokio::task::yield_now().await;
-        }
+        memory.is_free().await;
         Self::start(memory).await
     }
 

@@ -41,6 +41,9 @@ async fn completed(memory: Memory) {
     use v1::HistoryKind::{AttemptEnded, Completed, Started};
     assert_eq!(kinds, [Started, AttemptEnded, AttemptEnded, Completed]);
     assert_eq!(history.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    // The last answer and the end are one commit.
+    assert_eq!(history.iter().map(|entry| entry.revision).collect::<Vec<_>>(), [1, 2, 3, 3]);
+    assert_eq!(saga.revision, 3);
     assert_eq!((history[1].step.as_str(), history[1].endpoint.as_str()), ("reserve", shop.address.as_str()));
     assert_eq!((history[1].node.as_str(), history[1].trace_id.as_str()), ("amends", saga.trace_id.as_str()));
     server.stop().await.unwrap();

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod completing;
+mod damage;
 mod definitions;
 mod following;
 mod harness;

@@ -3,10 +3,10 @@
 use amends_proto::v1;
 use tonic::Code;
 
-use crate::harness::{CHECKOUT, Memory, Server, on_both_stores, refusal};
-use crate::shop::{Shop, descriptor_set};
+use crate::harness::{CHECKOUT, Memory, Server, checkout, on_both_stores, refusal};
+use crate::shop::{Answer, Shop, descriptor_set};
 
-on_both_stores! { put_and_shown badly_put known_after_a_restart moved }
+on_both_stores! { put_and_shown badly_put known_after_a_restart known_to_every_tenants_sagas moved }
 
 fn put(name: &str, endpoint: &str) -> v1::PutParticipantRequest {
     let participant = v1::Participant {
@@ -61,6 +61,31 @@ async fn known_after_a_restart(memory: Memory) {
     let mut server = Server::start(&memory).await;
     assert_eq!(server.run("order-1").await.status(), v1::SagaStatus::Completed);
     assert_eq!(shop.calls(), ["Reserve", "Charge"]);
+    server.stop().await.unwrap();
+}
+
+/// Nobody asks for anything in that namespace after the restart: the saga that is taken up finds its participant all the same.
+async fn known_to_every_tenants_sagas(memory: Memory) {
+    let namespace = "team-b".to_owned();
+    let (mut server, shop) = (Server::start(&memory).await, Shop::open().await);
+    let v1::PutParticipantRequest { participant, .. } = put("shop", &shop.address);
+    let participant = participant.map(|it| v1::Participant { namespace: namespace.clone(), ..it });
+    let message = v1::PutParticipantRequest { participant, expected_revision: 0 };
+    server.participants.put(message).await.unwrap();
+    let message = v1::RegisterDefinitionRequest {
+        namespace: namespace.clone(),
+        source: CHECKOUT.to_owned(),
+        ..Default::default()
+    };
+    server.definitions.register(message).await.unwrap();
+    shop.always("Reserve", Answer::Held);
+    server.sagas.start(v1::StartSagaRequest { namespace, ..checkout("order-1") }).await.unwrap();
+    shop.is_called("Reserve").await;
+    server.stop().await.unwrap();
+
+    shop.let_go();
+    let server = Server::start_when_free(&memory).await;
+    shop.is_called("Charge").await;
     server.stop().await.unwrap();
 }
 

@@ -106,6 +106,18 @@ async fn a_data_directory_belongs_to_one_server() {
     Server::start(&memory).await.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_keeps_its_shards_and_only_another_number_is_refused() {
+    let memory = Memory::sqlite();
+    Server::start(&memory).await.stop().await.unwrap();
+    let mut config = memory.config();
+    config.store.shards = None;
+    Server::start_with(&memory, config.clone()).await.stop().await.unwrap();
+    config.store.shards = Some(5);
+    let text = chain(&App::build(config).await.unwrap_err());
+    assert!(text.contains("created with 4 shards") && text.contains("asks for 5"), "{text}");
+}
+
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
     let memory = Memory::in_memory();

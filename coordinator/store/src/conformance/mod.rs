@@ -117,6 +117,7 @@ checks! {
         the_latest_definitions_are_listed,
         participants_are_compared_and_set,
         participants_are_listed,
+        all_tenants_participants_are_listed,
     }
     random {
         agrees_with_the_store_in_memory,

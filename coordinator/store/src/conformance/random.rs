@@ -52,4 +52,6 @@ pub async fn same_content(one: &dyn Store, other: &dyn Store) {
         let participants = one.list_participants(&tenant).await.expect("readable");
         assert_eq!(participants, other.list_participants(&tenant).await.expect("readable"));
     }
+    let participants = one.all_participants().await.expect("readable");
+    assert_eq!(participants, other.all_participants().await.expect("readable"));
 }

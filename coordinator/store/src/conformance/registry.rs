@@ -70,7 +70,17 @@ async fn register(
     body: &'static str,
     expected: Option<u64>,
 ) -> Result<ParticipantRecord, StoreError> {
-    let (tenant, name) = (namespace("default"), participant(name));
+    register_in(store, "default", name, body, expected).await
+}
+
+async fn register_in(
+    store: &dyn Store,
+    tenant: &str,
+    name: &str,
+    body: &'static str,
+    expected: Option<u64>,
+) -> Result<ParticipantRecord, StoreError> {
+    let (tenant, name) = (namespace(tenant), participant(name));
     store.put_participant(&tenant, &name, Bytes::from(body), expected, "team", Timestamp(5)).await
 }
 
@@ -104,4 +114,16 @@ pub async fn participants_are_listed(store: &dyn Store) {
     let listed = store.list_participants(&namespace("default")).await.expect("readable");
     assert_eq!(listed, [account, payment]);
     assert_eq!(store.list_participants(&namespace("other")).await.expect("readable"), []);
+}
+
+/// By namespace first, then by name.
+pub async fn all_tenants_participants_are_listed(store: &dyn Store) {
+    assert_eq!(store.all_participants().await.expect("readable"), []);
+    let mut expected = Vec::new();
+    for (tenant, name) in [("team-b", "account"), ("default", "payment"), ("team-b", "payment"), ("default", "account")]
+    {
+        expected.push(register_in(store, tenant, name, "p", None).await.expect("writable"));
+    }
+    expected.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    assert_eq!(store.all_participants().await.expect("readable"), expected);
 }

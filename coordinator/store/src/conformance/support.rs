@@ -91,7 +91,7 @@ pub fn entry(sequence: u64) -> (u64, Bytes) {
         next_due: None,
         by: None,
     };
-    (sequence, record::encode_history(&entry, "node-a", Epoch(1)))
+    (sequence, record::encode_history(&entry, "node-a", Epoch(1), 1))
 }
 
 /// Who has all shards of a store.

@@ -322,6 +322,10 @@ impl Store for MemoryStore {
         Ok(inner.participants.iter().filter(|((of, _), _)| of == namespace).map(|(_, record)| record.clone()).collect())
     }
 
+    async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
+        Ok(self.lock().participants.values().cloned().collect())
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
         let inner = self.lock();
         let unreadable = inner.sagas.values().filter(|row| row.is_unreadable()).count();

@@ -17,7 +17,7 @@ use amends_engine::saga::{
 };
 use amends_engine::time::Timestamp;
 
-use super::{Epoch, decode_history, decode_state, encode_history, encode_state};
+use super::{Epoch, RecordedEntry, decode_history, decode_state, encode_history, encode_state};
 
 fn time(offset: u64) -> Timestamp {
     Timestamp(1_760_000_000_000 + offset)
@@ -212,8 +212,9 @@ fn format_1_states_give_the_same_values_for_ever() {
 #[test]
 fn format_1_history_gives_the_same_values_for_ever() {
     for (name, entry) in [("format-1-history-full", full_entry()), ("format-1-history-decided", decided_entry())] {
-        let value = (entry, "node-a".to_owned(), Epoch(1_760_000_000_123));
-        compare(&format!("{name}.hex"), &to_hex(&encode_history(&value.0, &value.1, value.2)));
+        let value = RecordedEntry { entry, node: "node-a".to_owned(), epoch: Epoch(1_760_000_000_123), revision: 5 };
+        let RecordedEntry { entry, node, epoch, revision } = &value;
+        compare(&format!("{name}.hex"), &to_hex(&encode_history(entry, node, *epoch, *revision)));
         compare(&format!("{name}.txt"), &format!("{value:#?}\n"));
         assert_eq!(decode_history(&read(&format!("{name}.hex"))).unwrap(), value, "{name}");
     }

@@ -12,12 +12,12 @@ use amends_engine::saga::StuckReason;
 use amends_engine::time::Timestamp;
 use prost::Message;
 
-use super::RecordError;
 use super::parts::{ByRecord, CauseRecord, digest_bytes, optional_digest, required, step_index};
 use super::tags::Tagged;
+use super::{RecordError, RecordedEntry};
 use crate::contract::Epoch;
 
-/// A history entry with the node and the epoch under which it was applied.
+/// A history entry with the commit that made it.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct HistoryRecord {
     #[prost(uint64, tag = "1")]
@@ -52,6 +52,8 @@ pub(super) struct HistoryRecord {
     node: String,
     #[prost(uint64, tag = "16")]
     epoch: u64,
+    #[prost(uint64, tag = "17")]
+    revision: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -72,7 +74,7 @@ struct CallRecord {
 
 impl HistoryRecord {
     /// The message of this entry.
-    pub(super) fn new(entry: &HistoryEntry, node: &str, epoch: Epoch) -> Self {
+    pub(super) fn new(entry: &HistoryEntry, node: &str, epoch: Epoch, revision: u64) -> Self {
         let (change, detail, cause) = change_parts(&entry.change);
         Self {
             sequence: entry.sequence,
@@ -91,25 +93,29 @@ impl HistoryRecord {
             by: entry.by.as_ref().map(ByRecord::from),
             node: node.to_owned(),
             epoch: epoch.0,
+            revision,
         }
     }
+}
 
-    /// The entry, its node and its epoch.
-    pub(super) fn into_entry(self) -> Result<(HistoryEntry, String, Epoch), RecordError> {
+impl TryFrom<HistoryRecord> for RecordedEntry {
+    type Error = RecordError;
+
+    fn try_from(record: HistoryRecord) -> Result<Self, RecordError> {
         let entry = HistoryEntry {
-            sequence: self.sequence,
-            at: Timestamp(self.at),
-            change: change_of(self.change, self.detail, self.cause)?,
-            step: self.step.map(step_index).transpose()?,
-            operation: self.operation.map(Operation::from_tag).transpose()?,
-            attempt: self.attempt,
-            why: Why { code: self.code, message: self.message },
-            call: self.call.map(CallFacts::try_from).transpose()?,
-            request: optional_digest(self.request)?,
-            next_due: self.next_due.map(Timestamp),
-            by: self.by.map(Into::into),
+            sequence: record.sequence,
+            at: Timestamp(record.at),
+            change: change_of(record.change, record.detail, record.cause)?,
+            step: record.step.map(step_index).transpose()?,
+            operation: record.operation.map(Operation::from_tag).transpose()?,
+            attempt: record.attempt,
+            why: Why { code: record.code, message: record.message },
+            call: record.call.map(CallFacts::try_from).transpose()?,
+            request: optional_digest(record.request)?,
+            next_due: record.next_due.map(Timestamp),
+            by: record.by.map(Into::into),
         };
-        Ok((entry, self.node, Epoch(self.epoch)))
+        Ok(Self { entry, node: record.node, epoch: Epoch(record.epoch), revision: record.revision })
     }
 }
 

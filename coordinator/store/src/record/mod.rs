@@ -98,14 +98,27 @@ pub fn decode_state(bytes: &[u8]) -> Result<SagaState, RecordError> {
     open::<state::StateRecord>(bytes)?.try_into()
 }
 
-/// A history entry as it is stored, with the node that applied it and under which epoch.
-pub fn encode_history(entry: &HistoryEntry, node: &str, epoch: Epoch) -> Bytes {
-    seal(&history::HistoryRecord::new(entry, node, epoch))
+/// A history entry with the commit that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEntry {
+    /// What happened.
+    pub entry: HistoryEntry,
+    /// The node that applied it.
+    pub node: String,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// The saga's revision after it; the entries of one commit share it.
+    pub revision: u64,
 }
 
-/// The history entry in these bytes, the node that applied it, and its epoch.
-pub fn decode_history(bytes: &[u8]) -> Result<(HistoryEntry, String, Epoch), RecordError> {
-    open::<history::HistoryRecord>(bytes)?.into_entry()
+/// A history entry as it is stored, with the node that applied it, under which epoch, and the revision that it led to.
+pub fn encode_history(entry: &HistoryEntry, node: &str, epoch: Epoch, revision: u64) -> Bytes {
+    seal(&history::HistoryRecord::new(entry, node, epoch, revision))
+}
+
+/// The history entry in these bytes.
+pub fn decode_history(bytes: &[u8]) -> Result<RecordedEntry, RecordError> {
+    open::<history::HistoryRecord>(bytes)?.try_into()
 }
 
 /// CRC-32 of the format byte and the message: finds every burst of up to 32 bits, so every single flipped one.

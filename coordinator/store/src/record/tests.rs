@@ -16,16 +16,22 @@ proptest! {
     }
 
     #[test]
-    fn a_history_entry_comes_back_as_it_went_in(entry in entry(), node in any::<String>(), epoch in any::<u64>()) {
-        let bytes = encode_history(&entry, &node, Epoch(epoch));
-        prop_assert_eq!(decode_history(&bytes).expect("own bytes"), (entry, node, Epoch(epoch)));
+    fn a_history_entry_comes_back_as_it_went_in(
+        entry in entry(),
+        node in any::<String>(),
+        epoch in any::<u64>().prop_map(Epoch),
+        revision in any::<u64>(),
+    ) {
+        let bytes = encode_history(&entry, &node, epoch, revision);
+        let recorded = RecordedEntry { entry, node, epoch, revision };
+        prop_assert_eq!(decode_history(&bytes).expect("own bytes"), recorded);
     }
 
     #[test]
     fn a_truncated_record_is_an_error(state in state(), entry in entry(), cut in any::<prop::sample::Index>()) {
         let bytes = encode_state(&state);
         prop_assert!(decode_state(&bytes[..cut.index(bytes.len())]).is_err());
-        let bytes = encode_history(&entry, "node", Epoch(1));
+        let bytes = encode_history(&entry, "node", Epoch(1), 1);
         prop_assert!(decode_history(&bytes[..cut.index(bytes.len())]).is_err());
     }
 
@@ -33,7 +39,7 @@ proptest! {
     fn a_flipped_bit_is_an_error(state in state(), entry in entry(), at in any::<prop::sample::Index>(), bit in 0..8) {
         let flipped = flip(encode_state(&state), at, bit);
         prop_assert!(decode_state(&flipped).is_err());
-        let flipped = flip(encode_history(&entry, "node", Epoch(1)), at, bit);
+        let flipped = flip(encode_history(&entry, "node", Epoch(1), 1), at, bit);
         prop_assert!(decode_history(&flipped).is_err());
     }
 
@@ -52,7 +58,7 @@ proptest! {
     #[test]
     fn a_resealed_flip_never_panics(state in state(), entry in entry(), at in any::<prop::sample::Index>(), bit in 0..8) {
         let _ = decode_state(&reseal(flip(encode_state(&state), at, bit)));
-        let _ = decode_history(&reseal(flip(encode_history(&entry, "node", Epoch(1)), at, bit)));
+        let _ = decode_history(&reseal(flip(encode_history(&entry, "node", Epoch(1), 1), at, bit)));
     }
 }
 
@@ -85,6 +91,6 @@ fn an_empty_record_is_refused() {
 
 #[test]
 fn a_history_record_is_no_state() {
-    let bytes = encode_history(&fixtures::full_entry(), "node", Epoch(1));
+    let bytes = encode_history(&fixtures::full_entry(), "node", Epoch(1), 1);
     assert!(matches!(decode_state(&bytes), Err(RecordError::Malformed(_))));
 }

@@ -238,6 +238,10 @@ impl Store for SqliteStore {
         self.readers.read(move |tx| registry::list_participants(tx, &namespace)).await
     }
 
+    async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
+        self.readers.read(|tx| registry::all_participants(tx)).await
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
         let fatal = self.writer.fatal().borrow().clone();
         let outside = check::Outside { dir: self.dir.clone(), reserve_bytes: self.reserve_bytes, fatal };

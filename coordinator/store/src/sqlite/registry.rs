@@ -148,6 +148,13 @@ pub(super) fn list_participants(conn: &Connection, namespace: &Namespace) -> rus
     rows.collect()
 }
 
+/// See [`crate::Store::all_participants`].
+pub(super) fn all_participants(conn: &Connection) -> rusqlite::Result<Vec<ParticipantRecord>> {
+    let mut statement = conn.prepare_cached(&format!("{PARTICIPANT} ORDER BY namespace, name"))?;
+    let rows = statement.query_map([], read_participant)?;
+    rows.collect()
+}
+
 fn read_participant(row: &Row<'_>) -> rusqlite::Result<ParticipantRecord> {
     Ok(ParticipantRecord {
         namespace: name(row, 0, Namespace::parse)?,

@@ -21,12 +21,17 @@ fn row(saga: &Saga) -> Vec<Cell> {
     let (reason, since) = reason(saga);
     vec![
         cell(&saga.id, Tone::Plain),
-        cell(format!("{} v{}", saga.definition, saga.version), Tone::Plain),
+        cell(definition(saga), Tone::Plain),
         cell(status(saga), tone),
         cell(words::or_dash(&reason), tone),
         cell(crate::time::age(since), Tone::Plain),
         cell(crate::time::age(saga.create_time.as_ref()), Tone::Plain),
     ]
+}
+
+/// Name and version; `-` for a saga whose record can't be read.
+fn definition(saga: &Saga) -> String {
+    if saga.definition.is_empty() { "-".to_owned() } else { format!("{} v{}", saga.definition, saga.version) }
 }
 
 /// The status word, with the alarm beside it.
@@ -62,4 +67,19 @@ fn reason(saga: &Saga) -> (String, Option<&Timestamp>) {
 
 fn at(reason: String, step: &str, operation: i32) -> String {
     if step.is_empty() { reason } else { format!("{reason} at {}", words::place(step, operation)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amends_proto::v1::{Stuck, StuckReason};
+
+    #[test]
+    fn a_saga_that_cant_be_read_has_its_row() {
+        let poison = Stuck { reason: StuckReason::Poison.into(), ..Stuck::default() };
+        let id = "order-1".to_owned();
+        let saga = Saga { id, status: SagaStatus::Stuck.into(), stuck: vec![poison], ..Saga::default() };
+        let cells: Vec<String> = row(&saga).iter().map(Cell::content).collect();
+        assert_eq!(cells, ["order-1", "-", "stuck", "poison", "-", "-"]);
+    }
 }

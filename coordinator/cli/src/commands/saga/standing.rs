@@ -168,6 +168,9 @@ fn explain_waiting(saga: &Saga, waiting: &Waiting) -> Vec<String> {
         WaitingReason::ShardFrozen => {
             "  Next: goes on when its shard does; the coordinator's log says why it is frozen.".to_owned()
         }
+        WaitingReason::Quiet => {
+            format!("  Next: compensates{until}; until then an earlier attempt may still be on its way.")
+        }
         WaitingReason::Paused => format!("  Next: nothing until {}", command(saga, "resume", "", 0)),
         WaitingReason::Unspecified => format!("  Next: goes on by itself{until}."),
     });
@@ -188,6 +191,17 @@ mod tests {
             assert!(text.contains("amends saga ") && text.contains("--namespace shop"), "{reason:?}: {text}");
         }
         assert!(StuckReason::try_from(12).is_err(), "a new reason needs a remedy, and this test its number");
+    }
+
+    #[test]
+    fn every_wait_says_what_comes_next() {
+        for value in 1..=7 {
+            let reason = WaitingReason::try_from(value).expect("known");
+            let waiting = Waiting { reason: value, ..Waiting::default() };
+            let text = explain_waiting(&Saga::default(), &waiting).join("\n");
+            assert!(text.contains("  Next: "), "{reason:?}: {text}");
+        }
+        assert!(WaitingReason::try_from(8).is_err(), "a new reason needs words, and this test its number");
     }
 
     #[test]

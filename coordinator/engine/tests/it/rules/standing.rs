@@ -2,7 +2,7 @@
 
 use amends_engine::event::Event;
 use amends_engine::outcome::{Doubt, Outcome};
-use amends_engine::standing::{StatusWord, WaitingReason, status, waiting};
+use amends_engine::standing::{StatusWord, WaitingReason, status, waiting, waits};
 use amends_engine::time::Timestamp;
 
 use crate::script::{Script, rejected, somebody, unknown};
@@ -69,12 +69,13 @@ fn a_retry_says_since_when_and_until_when() {
 }
 
 #[test]
-fn of_several_waits_the_one_that_ends_first_is_told() {
+fn of_several_waits_the_one_that_ends_first_comes_first() {
     let mut s = Script::start("stock after=- | hold after=- within=5000 | seat after=-");
     s.answer("stock", Outcome::Pending);
     s.answer("hold", Outcome::Pending);
     s.answer("seat", unknown(Doubt::NoAnswer));
-    assert_eq!(waits_for(&s), Some((WaitingReason::RetryDue, Some(100))));
+    let ends: Vec<_> = waits(&s.saga).iter().map(|waiting| waiting.until.map(|until| until.0)).collect();
+    assert_eq!(ends, [Some(100), Some(5000), None]);
     s.wait();
     s.succeed(&["seat"]);
     assert_eq!(waits_for(&s), Some((WaitingReason::Pending, Some(5000))));
@@ -93,6 +94,20 @@ fn a_paused_saga_waits_for_its_resume_also_while_an_answer_is_outstanding() {
     let mut s = Script::start("stock");
     s.event(Event::Pause(somebody()));
     assert_eq!(waits_for(&s), Some((WaitingReason::Paused, None)));
+}
+
+#[test]
+fn beside_a_stuck_step_the_others_are_waited_for_unless_the_saga_is_parked() {
+    let mut s = Script::start("hold tcc after=- finish=1 | seat tcc after=-");
+    s.succeed(&["hold", "seat"]);
+    s.answer("hold.confirm", rejected());
+    s.answer("seat.confirm", unknown(Doubt::NoAnswer));
+    assert_eq!(status(&s.saga), StatusWord::Stuck);
+    assert_eq!(waits_for(&s), Some((WaitingReason::RetryDue, Some(100))));
+    s.event(Event::Pause(somebody()));
+    assert_eq!(waits_for(&s), Some((WaitingReason::Paused, None)));
+    s.park();
+    assert_eq!(waits_for(&s), None);
 }
 
 #[test]

@@ -5,12 +5,12 @@ use amends_engine::outcome::OutcomeKind;
 use amends_engine::saga::Cause;
 use amends_proto::v1;
 use amends_runtime::Snapshot;
+use amends_store::record::RecordedEntry;
 
 use super::{operation, outcome, timestamp};
-use crate::grpc::reading::Recorded;
 
 /// One change. The names of its step and definition are the snapshot's.
-pub(crate) fn history_entry(recorded: &Recorded, snapshot: &Snapshot) -> v1::HistoryEntry {
+pub(crate) fn history_entry(recorded: &RecordedEntry, snapshot: &Snapshot) -> v1::HistoryEntry {
     let entry = &recorded.entry;
     let Told { kind, outcome: of_attempt, word } = told(&entry.change);
     let (outcome_kind, doubt) = of_attempt.map_or((v1::OutcomeKind::Unspecified, v1::Doubt::Unspecified), outcome);
@@ -20,7 +20,7 @@ pub(crate) fn history_entry(recorded: &Recorded, snapshot: &Snapshot) -> v1::His
     v1::HistoryEntry {
         // Counted from 1 outside, so that 0 can stand for "none seen yet".
         sequence: entry.sequence.saturating_add(1),
-        revision: 0,
+        revision: recorded.revision,
         time: Some(timestamp(entry.at)),
         kind: kind.into(),
         step: step.map(|step| step.name.to_string()).unwrap_or_default(),

@@ -5,7 +5,7 @@ use amends_engine::outcome::Why;
 use amends_engine::saga::{Cause, Decision, OperationStatus, Phase, Saga, StuckReason};
 use amends_engine::standing::{self, StatusWord, Waiting, WaitingReason};
 use amends_proto::v1;
-use amends_runtime::Snapshot;
+use amends_runtime::{Listed, Snapshot, UnreadableSaga};
 
 use super::{history_entry, operation, payload, steps, timestamp, trace_id};
 use crate::grpc::asking::{Cancelled, Completion};
@@ -55,12 +55,39 @@ pub(crate) fn saga(snapshot: &Snapshot, view: View) -> v1::Saga {
             reason: cancel.by.reason.clone(),
         }),
         stuck: stuck(saga),
-        waiting: standing::waiting(saga).iter().map(|it| waiting(it, saga)).collect(),
+        waiting: standing::waits(saga).iter().map(|it| waiting(it, saga)).collect(),
         steps: match view {
             View::Full => steps::steps(snapshot),
             View::Listed => Vec::new(),
         },
         residue: if needs_residue { steps::residue(snapshot) } else { Vec::new() },
+    }
+}
+
+/// A saga of a list.
+pub(crate) fn listed(listed: &Listed) -> v1::Saga {
+    match listed {
+        Listed::Saga(snapshot) => saga(snapshot, View::Listed),
+        Listed::Unreadable { saga, status } => unreadable(saga, status),
+    }
+}
+
+/// One that had ended needs nobody; any other needs an operator.
+fn unreadable(saga: &UnreadableSaga, last: &str) -> v1::Saga {
+    let ended = [StatusWord::Completed, StatusWord::Compensated, StatusWord::ForceStopped];
+    let status = ended.into_iter().find(|word| word.as_str() == last).unwrap_or(StatusWord::Stuck);
+    let poison = v1::Stuck {
+        reason: v1::StuckReason::Poison.into(),
+        message: format!("{saga}. It was {last}"),
+        ..v1::Stuck::default()
+    };
+    v1::Saga {
+        namespace: saga.key.namespace.to_string(),
+        id: saga.key.id.to_string(),
+        revision: saga.revision,
+        status: status_of(status).into(),
+        stuck: if status == StatusWord::Stuck { vec![poison] } else { Vec::new() },
+        ..v1::Saga::default()
     }
 }
 
@@ -189,16 +216,15 @@ pub(super) fn stuck_reason(reason: StuckReason) -> v1::StuckReason {
 }
 
 fn waiting(waiting: &Waiting, saga: &Saga) -> v1::Waiting {
-    const QUIET: &str = "an unanswered attempt of the action may still be on its way; it is compensated after that";
-    let last_said = || {
-        let state = saga.operation(waiting.step?, waiting.operation?);
+    let last_said = |operation: Option<Operation>| {
+        let state = saga.operation(waiting.step?, operation?);
         state.last.as_ref().map(|last| last.why.to_string())
     };
     let (reason, message) = match waiting.reason {
-        WaitingReason::RetryDue => (v1::WaitingReason::RetryDue, last_said()),
-        WaitingReason::Pending => (v1::WaitingReason::Pending, last_said()),
-        // The first attempt to compensate is due then.
-        WaitingReason::Quiet => (v1::WaitingReason::RetryDue, Some(QUIET.to_owned())),
+        WaitingReason::RetryDue => (v1::WaitingReason::RetryDue, last_said(waiting.operation)),
+        WaitingReason::Pending => (v1::WaitingReason::Pending, last_said(waiting.operation)),
+        // It is the action's attempt that keeps the compensation waiting.
+        WaitingReason::Quiet => (v1::WaitingReason::Quiet, last_said(Some(Operation::Action))),
         WaitingReason::Paused => {
             let reason = saga.state.paused.as_ref().map(|paused| paused.by.reason.clone());
             (v1::WaitingReason::Paused, reason)

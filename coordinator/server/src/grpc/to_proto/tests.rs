@@ -12,9 +12,9 @@ use amends_engine::saga::{By, Saga, SagaHead};
 use amends_engine::{Applied, apply, begin};
 use amends_runtime::Snapshot;
 use amends_store::Epoch;
+use amends_store::record::RecordedEntry;
 
 use super::*;
-use crate::grpc::reading::Recorded;
 
 /// A saga of one step, as it was begun, with its request prepared.
 struct Example {
@@ -163,11 +163,13 @@ fn the_history_is_told_in_the_apis_words() {
         .history
         .iter()
         .map(|entry| {
-            let recorded = Recorded { entry: entry.clone(), node: "amends".to_owned(), epoch: Epoch(9) };
+            let recorded =
+                RecordedEntry { entry: entry.clone(), node: "amends".to_owned(), epoch: Epoch(9), revision: 4 };
             history_entry(&recorded, &snapshot)
         })
         .collect();
-    assert_eq!((told[0].sequence, told[0].kind(), told[0].epoch), (1, v1::HistoryKind::Started, 9));
+    assert_eq!((told[0].sequence, told[0].kind()), (1, v1::HistoryKind::Started));
+    assert_eq!((told[0].epoch, told[0].revision), (9, 4));
     let attempt = told.iter().find(|entry| entry.kind() == v1::HistoryKind::AttemptEnded).unwrap();
     assert_eq!((attempt.outcome(), attempt.code.as_str()), (v1::OutcomeKind::Rejected, "OUT_OF_STOCK"));
     assert_eq!((attempt.endpoint.as_str(), attempt.request_digest.len()), ("http://127.0.0.1:7502", 64));
