@@ -7,7 +7,7 @@ CARGO ?= cargo
 SEEDS ?= 200
 FIRST_SEED ?= 1
 
-.PHONY: help build demo test check fix lint fmt deny unit mutants sim bench-smoke stress tools clean
+.PHONY: help build demo test check fix lint fmt deny unit mutants sim bench-smoke bench-store stress tools clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -46,6 +46,9 @@ stress: ## the kill test, longer: 10 minutes of random kills
 bench-smoke: ## sagas/s and latency on the embedded store beside bare tonic calls, in one run
 	$(CARGO) build --locked --release -p amends
 	target/release/amends bench $(ARGS)
+
+bench-store: ## transitions/s of the embedded store alone, by batch and by callers
+	$(CARGO) run --locked --release -p amends-store --features conformance --example speed
 
 deny: ## advisories, licences, sources (installs cargo-deny if it is missing)
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

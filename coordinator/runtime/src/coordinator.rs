@@ -124,15 +124,16 @@ pub enum Listed {
 }
 
 /// A commit that somebody waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     /// The revision that it made.
     pub revision: u64,
-    /// How the saga stands.
-    pub status: StatusWord,
+    /// The saga as it made it, where it has ended or is stuck.
+    pub at_rest: Option<Arc<Snapshot>>,
 }
 
-fn rests(status: StatusWord) -> bool {
+/// Whether nothing moves a saga with this status but a person, or nothing at all.
+pub(crate) fn rests(status: StatusWord) -> bool {
     match status {
         StatusWord::Stuck | StatusWord::Completed | StatusWord::Compensated | StatusWord::ForceStopped => true,
         StatusWord::Running | StatusWord::Confirming | StatusWord::Compensating | StatusWord::Paused => false,
@@ -269,7 +270,7 @@ impl Coordinator {
         wait_for(answer).await
     }
 
-    /// Notice of every commit of a saga from now on; `None` until the first. Subscribe first and read second, so that no
+    /// Notice of every commit of a saga from now on, beginning with the last one where its owner has it in memory. Subscribe first and read second, so that no
     /// change between the two is missed.
     pub async fn watch(&self, key: &SagaKey) -> Result<watch::Receiver<Option<Progress>>, RequestError> {
         let (reply, answer) = oneshot::channel();
@@ -280,14 +281,23 @@ impl Coordinator {
     /// Waits until a saga has ended or is stuck, at most `patience`; gives it as it stands then.
     pub async fn wait(&self, key: &SagaKey, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
         let mut progress = self.watch(key).await?;
-        let snapshot = self.get(key).await?;
-        if rests(standing::status(&snapshot.saga)) {
-            return Ok(snapshot);
+        if progress.borrow().is_none() {
+            // Not in its owner's memory: it has ended, is parked, or waits long.
+            let snapshot = self.get(key).await?;
+            if rests(standing::status(&snapshot.saga)) {
+                return Ok(snapshot);
+            }
         }
-        let resting = progress.wait_for(|seen| seen.is_some_and(|seen| rests(seen.status)));
-        // Whether it came to rest, time ran out or the owner went away: what is committed is the answer.
-        let _ = tokio::time::timeout(patience, resting).await;
-        self.get(key).await
+        let resting = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.at_rest.is_some()));
+        let seen = match tokio::time::timeout(patience, resting).await {
+            Ok(Ok(seen)) => seen.as_ref().and_then(|seen| seen.at_rest.clone()),
+            // Time ran out, or the owner went away: what is committed is the answer.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match seen {
+            Some(snapshot) => Ok(snapshot),
+            None => self.get(key).await,
+        }
     }
 
     fn send(&self, key: &SagaKey, request: Request) -> Result<(), RequestError> {

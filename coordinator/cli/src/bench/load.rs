@@ -21,6 +21,9 @@ use crate::exit::Failure;
 /// How much of the time passes before anything is counted.
 const WARM_UP_SHARE: u32 = 5;
 
+/// The longest wait that is told apart from longer ones, in microseconds.
+const WAIT_MAX_US: u64 = 120_000_000;
+
 /// What came of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measured {
@@ -110,7 +113,8 @@ where
             (waits, failed)
         });
     }
-    let mut histogram = Histogram::<u64>::new(3).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut histogram =
+        Histogram::<u64>::new_with_bounds(1, WAIT_MAX_US, 3).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut failures = 0;
     while let Some(worker) = workers.join_next().await {
         let (waits, failed) = worker.map_err(|error| Failure::Process(std::io::Error::other(error)))?;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use amends_engine::event::Event;
 use amends_engine::ids::SagaKey;
 use amends_engine::saga::Saga;
-use amends_engine::standing;
 use amends_engine::time::Timestamp;
 use amends_engine::{begin, next_due};
 use amends_store::{CommitError, Committed, Lease, OpId};
@@ -142,7 +141,8 @@ impl<'a> Owner<'a> {
                 self.work(&key, Work::Apply { event, expected_revision, reply: Some(reply) });
             }
             Request::Watch { key, reply } => {
-                let sender = self.watchers.entry(key).or_insert_with(|| watch::Sender::new(None));
+                let now = self.residents.get(&key).and_then(Resident::progress);
+                let sender = self.watchers.entry(key).or_insert_with(|| watch::Sender::new(now));
                 // Whoever asked may have gone away.
                 let _ = reply.send(sender.subscribe());
             }
@@ -330,10 +330,8 @@ impl<'a> Owner<'a> {
     fn notify(&mut self, key: &SagaKey) {
         let Some(resident) = self.residents.get(key) else { return };
         let Some(watcher) = self.watchers.get(key) else { return };
-        let state = &resident.saga.state;
-        let progress = Progress { revision: state.revision, status: standing::status(&resident.saga) };
-        watcher.send_replace(Some(progress));
-        if watcher.receiver_count() == 0 || state.phase.is_terminal() {
+        watcher.send_replace(resident.progress());
+        if watcher.receiver_count() == 0 || resident.saga.state.phase.is_terminal() {
             self.watchers.remove(key);
         }
     }

@@ -11,9 +11,10 @@ use amends_engine::event::Event;
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::Saga;
+use amends_engine::standing;
 use amends_engine::time::Timestamp;
 
-use crate::coordinator::Answered;
+use crate::coordinator::{Answered, Progress, rests};
 use crate::error::RequestError;
 use crate::seam::Running;
 use crate::snapshot::Snapshot;
@@ -140,6 +141,13 @@ impl Resident {
     /// The saga as it is in the store, for whoever asks.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::new(Snapshot { saga: self.saga.clone(), payloads: self.payloads.clone() })
+    }
+
+    /// What is told to whoever watches; nothing before the first commit.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let revision = self.saga.state.revision;
+        let at_rest = rests(standing::status(&self.saga)).then(|| self.snapshot());
+        (revision > 0).then_some(Progress { revision, at_rest })
     }
 
     /// Answers somebody with the saga as it is in the store.

@@ -1,6 +1,6 @@
-//! A disk that is really full: a small tmpfs in a mount namespace of its own, so it needs root and is asked for by name.
+//! A disk that is really full: a small tmpfs in a mount namespace of its own.
 //!
-//! `cargo test -p amends-store -- --ignored full_disk`. The test starts itself again inside `unshare --mount`.
+//! The test starts itself again inside `unshare`, with a user namespace too, so that it needs no root.
 
 use std::process::Command;
 
@@ -12,12 +12,11 @@ use amends_store::{CommitError, Committed, OpenOptions, SqliteStore, Store as _}
 const DIR: &str = "AMENDS_TEST_FULL_DISK_DIR";
 
 #[test]
-#[ignore = "mounts a tmpfs: needs root and unshare"]
 fn running_sagas_finish_on_the_reserve() {
     let dir = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=16m tmpfs \"$1\" && exec \"$0\" --exact full_disk::child --nocapture";
     let status = Command::new("unshare")
-        .args(["--mount", "sh", "-ec", script])
+        .args(["--map-root-user", "--mount", "sh", "-ec", script])
         .args([std::env::current_exe().unwrap().as_os_str(), dir.path().as_os_str()])
         .env(DIR, dir.path())
         .status()

@@ -9,5 +9,4 @@ mod full_disk;
 mod kill;
 mod load;
 mod reopen;
-mod speed;
 mod support;

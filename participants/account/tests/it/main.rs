@@ -9,4 +9,3 @@ mod faults;
 mod fixture;
 mod money;
 mod surroundings;
-mod throughput;

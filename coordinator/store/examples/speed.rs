@@ -1,7 +1,8 @@
 //! Transitions per second on this machine's disk, by batch size and by callers. Asserts nothing: figures aren't tests.
 //!
-//! `cargo test -p amends-store -- --ignored --nocapture speed`. The tests' profile compiles SQLite with little optimisation
-//! and our own code with none, so the figures are a lower bound.
+//! `make bench-store`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring program, not a part of the crate")]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,9 +12,18 @@ use amends_engine::payload::{Digest, Payload, PayloadKey};
 use amends_engine::saga::{OperationState, OperationStatus, SagaState, StepState};
 use amends_engine::time::Timestamp;
 use amends_store::conformance::support::{Owner, entry, key, state};
-use amends_store::{Commit, Committed, Store as _, record};
+use amends_store::{Commit, Committed, OpenOptions, SqliteStore, Store as _, record};
 
-use crate::support::sqlite;
+fn sqlite(dir: &std::path::Path) -> SqliteStore {
+    SqliteStore::open(OpenOptions::new(dir)).unwrap()
+}
+
+#[tokio::main]
+async fn main() {
+    by_batch().await;
+    by_callers().await;
+    records();
+}
 
 /// Commits of one saga: its start and three steps.
 const COMMITS: u64 = 4;
@@ -53,8 +63,6 @@ fn transition(owner: &Owner<'_>, key: &SagaKey, revision: u64) -> Commit {
     commit
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; run it by name"]
 async fn by_batch() {
     println!("batch   transitions/s (one caller; insert and three updates per saga, 1-2 payloads of 128 bytes each)");
     for (batch, sagas) in [(1, 1_000), (8, 4_000), (64, 16_000), (256, 32_000)] {
@@ -75,8 +83,6 @@ async fn by_batch() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; run it by name"]
 async fn by_callers() {
     println!("callers transitions/s (each commits one at a time)");
     for callers in [1_u64, 16, 64, 256] {
@@ -107,8 +113,6 @@ async fn by_callers() {
     }
 }
 
-#[test]
-#[ignore = "measures; run it by name"]
 fn records() {
     let state = realistic(&key("order-00000001"), 3);
     let bytes = record::encode_state(&state);
