@@ -13,9 +13,9 @@ use amends_engine::event::{Event, Finding, Verdict};
 use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaKey, StepIndex, StepName, Version};
 use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
-use amends_engine::saga::{By, OperationStatus, Saga, SagaHead};
+use amends_engine::saga::{By, OperationStatus, SagaHead};
 use amends_engine::standing::{self, StatusWord};
-use amends_store::{Cursor, Filter, ListedSaga, Page, Store, record, shard_of};
+use amends_store::{Cursor, Filter, ListedSaga, Page, Store, shard_of};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::RuntimeConfig;
@@ -25,6 +25,7 @@ use crate::participant::Directory;
 use crate::seam::Seams;
 use crate::shard::{Request, StartRequest};
 use crate::snapshot::Snapshot;
+use crate::stored::{Revived, revive, revive_state};
 
 /// How a shard that has too much to do asks for patience.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
@@ -217,8 +218,8 @@ impl Coordinator {
     /// One saga as it was last committed.
     pub async fn get(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
         let stored = self.inner.store.get(key).await?.ok_or_else(|| RequestError::NoSuchSaga(key.clone()))?;
-        let saga = self.read(key, stored.revision, &stored.state).await?;
-        Ok(Arc::new(Snapshot { saga, payloads: stored.payloads.into_iter().collect() }))
+        let Revived { saga, payloads, .. } = revive(&self.inner.definitions, stored).await?;
+        Ok(Arc::new(Snapshot { saga, payloads }))
     }
 
     /// Sagas that match, newest start first, without payloads.
@@ -231,27 +232,13 @@ impl Coordinator {
         let page = self.inner.store.list(filter, after, limit).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for ListedSaga { key, revision, state, status } in page.items {
-            items.push(match self.read(&key, revision, &state).await {
-                Ok(saga) => Listed::Saga(Arc::new(Snapshot { saga, payloads: BTreeMap::new() })),
+            items.push(match revive_state(&self.inner.definitions, &key, revision, &state).await {
+                Ok((saga, _)) => Listed::Saga(Arc::new(Snapshot { saga, payloads: BTreeMap::new() })),
                 Err(RequestError::UnreadableSaga(saga)) => Listed::Unreadable { saga, status },
                 Err(error) => return Err(error),
             });
         }
         Ok(Page { items, next: page.next })
-    }
-
-    async fn read(&self, key: &SagaKey, revision: u64, state: &[u8]) -> Result<Saga, RequestError> {
-        let unreadable = |why: String| UnreadableSaga { key: key.clone(), revision, why };
-        let state = record::decode_state(state).map_err(|error| unreadable(with_sources(&error)))?;
-        let (name, version) = (&state.head.definition, state.head.version);
-        let compiled = match self.inner.definitions.get(&key.namespace, name, Some(version)).await {
-            Ok(compiled) => compiled,
-            // That says nothing about the saga.
-            Err(error @ RequestError::Unavailable(_)) => return Err(error),
-            Err(error) => return Err(unreadable(error.to_string()).into()),
-        };
-        let saga = Saga::resume(state, compiled.engine().clone());
-        Ok(saga.map_err(|error| unreadable(error.to_string()))?)
     }
 
     /// Asks something of a saga. Answered after its commit.

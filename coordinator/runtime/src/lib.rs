@@ -20,6 +20,7 @@ pub mod seam;
 mod shard;
 pub mod snapshot;
 pub mod stats;
+mod stored;
 mod sweeper;
 
 pub use config::RuntimeConfig;

@@ -3,20 +3,15 @@
 //! Runs beside the owner's loop and reports to it. Invariant: a record that can't be read stops nobody else; it is reported,
 //! counted and left alone. What is loaded takes the normal road: [`Event::Loaded`] first, then whatever else there is to do.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use amends_definition::Compiled;
 use amends_engine::event::Event;
 use amends_engine::ids::SagaKey;
-use amends_engine::payload::{Payload, PayloadKey};
-use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
-use amends_store::{ShardId, StoredSaga, record};
+use amends_store::{ShardId, StoredSaga};
 use tokio::sync::mpsc;
 
 use crate::error::RequestError;
 use crate::seam::{Running, sleep};
+use crate::stored::{Revived, revive};
 
 use super::ShardEvent;
 use super::owner::{Ended, Owner};
@@ -25,14 +20,6 @@ use super::supervise::{Shared, TRY_AGAIN};
 
 /// Sagas per page of a scan.
 const PAGE: usize = 256;
-
-/// A saga as read from the store, ready to become resident.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) saga: Saga,
-    pub(crate) compiled: Arc<Compiled>,
-    pub(crate) payloads: BTreeMap<PayloadKey, Payload>,
-}
 
 /// A saga that is being read, and what waits for it.
 #[derive(Debug)]
@@ -69,7 +56,7 @@ impl Owner<'_> {
         self.loading.insert(asked, Loading { waiting, reading });
     }
 
-    pub(super) fn loaded(&mut self, key: &SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError>) {
+    pub(super) fn loaded(&mut self, key: &SagaKey, loaded: Result<Option<Box<Revived>>, RequestError>) {
         let waiting = self.loading.remove(key).map(|loading| loading.waiting).unwrap_or_default();
         match loaded {
             Ok(Some(loaded)) => self.take_in(*loaded, waiting),
@@ -79,14 +66,13 @@ impl Owner<'_> {
                 work @ Work::Apply { .. } => work.refuse(|| RequestError::NoSuchSaga(key.clone())),
             }),
             Err(error) => {
-                let text = error.to_string();
-                tracing::error!(saga = %key, error = text, "a saga can't be loaded");
-                waiting.into_iter().for_each(|work| work.refuse(|| RequestError::Unreadable(text.clone())));
+                self.context.shared.stats.unreadable(key, &error);
+                waiting.into_iter().for_each(|work| work.refuse(|| unreadable(&error)));
             }
         }
     }
 
-    fn take_in(&mut self, loaded: Loaded, waiting: Vec<Work>) {
+    fn take_in(&mut self, loaded: Revived, waiting: Vec<Work>) {
         let key = loaded.saga.state.head.key.clone();
         let resident = self
             .residents
@@ -115,7 +101,7 @@ impl Owner<'_> {
         self.scanning = Some(Scanning { until, reading });
     }
 
-    pub(super) fn scanned(&mut self, sagas: Result<Vec<Loaded>, RequestError>, until: Timestamp, last: bool) {
+    pub(super) fn scanned(&mut self, sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool) {
         match sagas {
             Ok(sagas) => {
                 for loaded in sagas {
@@ -140,22 +126,19 @@ impl Owner<'_> {
     }
 }
 
-async fn load_one(shared: &Shared, key: &SagaKey) -> Result<Option<Box<Loaded>>, RequestError> {
-    match shared.store.get(key).await? {
-        Some(stored) => revive(shared, stored).await.map(|loaded| Some(Box::new(loaded))),
-        None => Ok(None),
+/// The same error for one more who waits.
+fn unreadable(error: &RequestError) -> RequestError {
+    match error {
+        RequestError::UnreadableSaga(saga) => saga.clone().into(),
+        error => RequestError::Unreadable(error.to_string()),
     }
 }
 
-async fn revive(shared: &Shared, stored: StoredSaga) -> Result<Loaded, RequestError> {
-    let unreadable = |what: String| RequestError::Unreadable(format!("saga {}: {what}", stored.key));
-    let mut state = record::decode_state(&stored.state).map_err(|error| unreadable(error.to_string()))?;
-    state.revision = stored.revision;
-    let (name, version) = (state.head.definition.clone(), state.head.version);
-    let compiled = shared.definitions.get(&stored.key.namespace, &name, Some(version)).await?;
-    let saga =
-        Saga::resume(state, compiled.engine().clone()).map_err(|error| RequestError::Unreadable(error.to_string()))?;
-    Ok(Loaded { saga, compiled, payloads: stored.payloads.into_iter().collect() })
+async fn load_one(shared: &Shared, key: &SagaKey) -> Result<Option<Box<Revived>>, RequestError> {
+    match shared.store.get(key).await? {
+        Some(stored) => revive(&shared.definitions, stored).await.map(|loaded| Some(Box::new(loaded))),
+        None => Ok(None),
+    }
 }
 
 async fn scan_pages(
@@ -186,11 +169,11 @@ async fn scan_pages(
 
 /// A saga that can't be read is reported and left out; a store that doesn't answer is an error, since nobody would come back
 /// for the sagas that it kept from us.
-async fn revive_all(shared: &Shared, page: Vec<StoredSaga>) -> Result<Vec<Loaded>, RequestError> {
+async fn revive_all(shared: &Shared, page: Vec<StoredSaga>) -> Result<Vec<Revived>, RequestError> {
     let mut sagas = Vec::with_capacity(page.len());
     for stored in page {
         let key = stored.key.clone();
-        match revive(shared, stored).await {
+        match revive(&shared.definitions, stored).await {
             Ok(loaded) => sagas.push(loaded),
             Err(error @ RequestError::Unavailable(_)) => return Err(error),
             Err(error) => shared.stats.unreadable(&key, &error),

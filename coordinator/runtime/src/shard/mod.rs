@@ -32,7 +32,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::coordinator::{Answered, Progress};
 use crate::error::RequestError;
-use load::Loaded;
+use crate::stored::Revived;
 
 pub(crate) use supervise::{ShardContext, Shared, supervise};
 
@@ -68,9 +68,9 @@ pub(crate) enum ShardEvent {
     /// Commits were made, or not.
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.
-    Loaded { key: SagaKey, loaded: Result<Option<Box<Loaded>>, RequestError> },
+    Loaded { key: SagaKey, loaded: Result<Option<Box<Revived>>, RequestError> },
     /// A page of the due index was read, up to `until` when `last`.
-    Scanned { sagas: Result<Vec<Loaded>, RequestError>, until: Timestamp, last: bool },
+    Scanned { sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool },
     /// The lease was renewed, or not.
     Renewed(Result<(), StoreError>),
 }

@@ -14,6 +14,37 @@ fn damage(memory: &Memory, id: &str) {
     assert_eq!(damaged, 1);
 }
 
+/// Changes the last byte of every payload of a saga while no server runs: its requests are no longer what was prepared.
+fn damage_payloads(memory: &Memory, id: &str) {
+    let database = memory.config().store.data.join("amends.db");
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let damage = "UPDATE payload SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'7e' AS BLOB) \
+                WHERE saga = (SELECT saga FROM saga WHERE id = ?1)";
+    assert!(connection.execute(damage, [id]).unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_no_longer_what_was_prepared_is_never_sent() {
+    let memory = Memory::sqlite();
+    let (mut server, shop) = Server::with_shop(&memory).await;
+    shop.always("Charge", Answer::Held);
+    server.sagas.start(checkout("damaged")).await.unwrap();
+    server.sagas.start(checkout("whole")).await.unwrap();
+    shop.has_calls(2 * 2).await;
+    server.stop().await.unwrap();
+
+    memory.is_free().await;
+    damage_payloads(&memory, "damaged");
+    shop.let_go();
+    let mut server = Server::start(&memory).await;
+    assert_eq!(server.end_of("whole").await.status(), v1::SagaStatus::Completed);
+    let get = v1::GetSagaRequest { saga_id: "damaged".to_owned(), ..Default::default() };
+    let status = server.sagas.get(get).await.unwrap_err();
+    assert_eq!(refusal(&status).0, Code::DataLoss);
+    assert!(status.message().contains("is not what was committed"), "{}", status.message());
+    server.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_saga_that_cant_be_read_is_shown_and_stops_nobody_else() {
     let memory = Memory::sqlite();

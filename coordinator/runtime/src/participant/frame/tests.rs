@@ -1,3 +1,5 @@
+//! Whole frames, torn ones and ones that lie about their length.
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! The whole table of outcomes, printed and pinned: every code, operation and mapping.
+
 use amends_engine::outcome::OutcomeKind;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Requests that are refused name the field and the mend; good ones come through whole.
+
 use super::*;
 use amends_runtime::Start;
 use amends_runtime::participant::{Code, Meaning};

@@ -1,3 +1,5 @@
+//! Sagas, histories and registrations as the API shows them.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
