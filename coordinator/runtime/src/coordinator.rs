@@ -197,9 +197,11 @@ impl Coordinator {
             return Err(RequestError::BadInput(format!("the input has {size} bytes; at most {limit} are allowed")));
         }
         let compiled = self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
-        let value =
-            compiled.check_input(&start.input.bytes).map_err(|error| RequestError::BadInput(with_sources(&error)))?;
-        let labels = merge_labels(&start.labels, &compiled, &value)?;
+        let labels = match check_start(&start, &compiled) {
+            Ok(labels) => labels,
+            // A newer version may ask for more; a saga that is there already stays on the one that it began with.
+            Err(error) => return self.repeated(&start).await.ok_or(error),
+        };
         let head = SagaHead {
             key: start.key.clone(),
             definition: start.definition,
@@ -213,6 +215,14 @@ impl Coordinator {
         let request = StartRequest { head, compiled, input: start.input, reply };
         self.send(&start.key, Request::Start(Box::new(request)))?;
         wait_for(answer).await
+    }
+
+    /// The saga that this start has made already, if it has.
+    async fn repeated(&self, start: &Start) -> Option<Answered> {
+        let snapshot = self.get(&start.key).await.ok()?;
+        let head = &snapshot.saga.state.head;
+        let same = head.definition == start.definition && head.input == start.input.digest();
+        same.then_some(Answered { snapshot, changed: false })
     }
 
     /// One saga as it was last committed.
@@ -366,13 +376,12 @@ fn stuck_operation(snapshot: &Snapshot, step: StepIndex) -> Operation {
     stuck.or_else(waiting).copied().unwrap_or(Operation::Action)
 }
 
-fn merge_labels(
-    given: &[(String, String)],
-    compiled: &Compiled,
-    input: &serde_json::Value,
-) -> Result<Vec<(String, String)>, RequestError> {
-    let own = compiled.labels(input).map_err(|error| RequestError::BadInput(with_sources(&error)))?;
-    let mut labels: BTreeMap<String, String> = given.iter().cloned().collect();
+/// Checks the input against the definition's schema, and gives the labels: the caller's, and the definition's, which win.
+fn check_start(start: &Start, compiled: &Compiled) -> Result<Vec<(String, String)>, RequestError> {
+    let bad = |error: &dyn std::error::Error| RequestError::BadInput(with_sources(error));
+    let input = compiled.check_input(&start.input.bytes).map_err(|error| bad(&error))?;
+    let own = compiled.labels(&input).map_err(|error| bad(&error))?;
+    let mut labels: BTreeMap<String, String> = start.labels.iter().cloned().collect();
     labels.extend(own);
     Ok(labels.into_iter().collect())
 }

@@ -37,7 +37,9 @@ impl Screen {
         if self.interactive {
             let amends = amends();
             eprintln!("  look inside  {amends} saga list   ·   {amends} saga describe order-00003");
-            eprintln!("  break it     kill -9 any of the four processes: it comes back, and nothing is lost");
+            eprintln!(
+                "  break it     pkill -9 amends-payment, or kill any of the four: it comes back, and nothing is lost"
+            );
             eprintln!("  Ctrl-C ends it\n");
         }
     }

@@ -111,6 +111,11 @@ async fn started_once(memory: Memory) {
     let pinned = server.run("order-1").await;
     assert_eq!(pinned.version, 1);
     assert_eq!(server.run("order-2").await.version, 2);
+    // Nor does one that asks for more than the saga was started with.
+    server.register(&CHECKOUT.replace("required: [order_id", "required: [coupon, order_id")).await;
+    assert_eq!(server.run("order-1").await, pinned);
+    let refused = server.sagas.start(checkout("order-3")).await.unwrap_err();
+    assert_eq!(refusal(&refused).0, Code::InvalidArgument);
     server.stop().await.unwrap();
 }
 
