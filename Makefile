@@ -40,7 +40,7 @@ mutants: ## plants each known bug in turn and shows the test that catches it
 sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
 	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
 
-stress: ## the kill test, longer: 10 minutes of random kills
+stress: build ## the kill test, longer: 3,000 sagas and 100 kills of each process
 	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 $(CARGO) test --locked -p amends-e2e kill -- --nocapture
 
 bench-smoke: ## sagas/s and latency on the embedded store beside bare tonic calls, in one run
