@@ -19,7 +19,6 @@ pub mod retry;
 pub mod seam;
 mod shard;
 pub mod snapshot;
-pub mod stats;
 mod stored;
 mod sweeper;
 

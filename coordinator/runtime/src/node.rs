@@ -16,7 +16,6 @@ use crate::definitions::Definitions;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep, spawn};
 use crate::shard::{self, ShardContext, Shared};
-use crate::stats::Stats;
 use crate::{committer, sweeper};
 
 /// What a node is built from.
@@ -38,7 +37,6 @@ pub struct NodeParts {
 #[derive(Debug)]
 pub struct Node {
     coordinator: Coordinator,
-    stats: Arc<Stats>,
     /// One per shard: tokio's `watch` wakes several receivers in an order of its own chance, which no seed could replay.
     stops: Vec<watch::Sender<bool>>,
     shards: Vec<JoinHandle<()>>,
@@ -50,7 +48,6 @@ impl Node {
     pub async fn start(parts: NodeParts) -> Result<Self, StoreError> {
         let NodeParts { config, store, caller, directory, seams } = parts;
         let config = Arc::new(config);
-        let stats = Arc::new(Stats::default());
         let definitions = Definitions::new(store.clone());
         let shared = Arc::new(Shared {
             store: store.clone(),
@@ -58,7 +55,6 @@ impl Node {
             directory: directory.clone(),
             caller,
             seams: seams.clone(),
-            stats: stats.clone(),
         });
         let (commits, queue) = mpsc::unbounded_channel();
         let mut helpers = vec![spawn(committer::run(store.clone(), queue, config.group_max))];
@@ -81,17 +77,12 @@ impl Node {
         }
         helpers.push(spawn(sweeper::run(store.clone(), seams.clone())));
         let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
-        Ok(Self { coordinator, stats, stops, shards, helpers })
+        Ok(Self { coordinator, stops, shards, helpers })
     }
 
     /// The handle for requests.
     pub fn coordinator(&self) -> &Coordinator {
         &self.coordinator
-    }
-
-    /// What was counted.
-    pub fn stats(&self) -> &Arc<Stats> {
-        &self.stats
     }
 
     /// Stops: no new requests, answers that are under way are recorded for at most `grace`, leases are given back.

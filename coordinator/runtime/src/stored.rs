@@ -24,6 +24,11 @@ pub(crate) struct Revived {
     pub(crate) payloads: BTreeMap<PayloadKey, Payload>,
 }
 
+/// Reports a saga that can't be read: it is left alone, the others run.
+pub(crate) fn report_unreadable(key: &SagaKey, error: &RequestError) {
+    tracing::error!(saga = %key, %error, "a saga can't be read; it is left alone, the others run");
+}
+
 /// A whole saga.
 pub(crate) async fn revive(definitions: &Definitions, stored: StoredSaga) -> Result<Revived, RequestError> {
     let (saga, compiled) = revive_state(definitions, &stored.key, stored.revision, &stored.state).await?;

@@ -108,7 +108,6 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
     let traceparent = call.traceparent.clone();
     let participant = call.participant.clone();
     let started_at = shared.seams.now();
-    shared.stats.call_started();
     let answer = shared.caller.call(call).await;
     let duration = shared.seams.now().since(started_at);
     let outcome = {

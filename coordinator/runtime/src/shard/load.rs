@@ -1,7 +1,7 @@
 //! Reads sagas back: one that was asked for, or all that are due soon.
 //!
-//! Runs beside the owner's loop and reports to it. Invariant: a record that can't be read stops nobody else; it is reported,
-//! counted and left alone. What is loaded takes the normal road: [`Event::Loaded`] first, then whatever else there is to do.
+//! Runs beside the owner's loop and reports to it. Invariant: a record that can't be read stops nobody else; it is reported
+//! and left alone. What is loaded takes the normal road: [`Event::Loaded`] first, then whatever else there is to do.
 
 use amends_engine::event::Event;
 use amends_engine::ids::SagaKey;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::error::RequestError;
 use crate::seam::{Running, sleep};
-use crate::stored::{Revived, revive};
+use crate::stored::{Revived, report_unreadable, revive};
 
 use super::ShardEvent;
 use super::owner::{Ended, Owner};
@@ -66,7 +66,7 @@ impl Owner<'_> {
                 work @ Work::Apply { .. } => work.refuse(|| RequestError::NoSuchSaga(key.clone())),
             }),
             Err(error) => {
-                self.context.shared.stats.unreadable(key, &error);
+                report_unreadable(key, &error);
                 waiting.into_iter().for_each(|work| work.refuse(|| unreadable(&error)));
             }
         }
@@ -176,7 +176,7 @@ async fn revive_all(shared: &Shared, page: Vec<StoredSaga>) -> Result<Vec<Revive
         match revive(&shared.definitions, stored).await {
             Ok(loaded) => sagas.push(loaded),
             Err(error @ RequestError::Unavailable(_)) => return Err(error),
-            Err(error) => shared.stats.unreadable(&key, &error),
+            Err(error) => report_unreadable(&key, &error),
         }
     }
     Ok(sagas)

@@ -19,6 +19,7 @@ use crate::committer::Pending;
 use crate::coordinator::Progress;
 use crate::error::RequestError;
 use crate::seam::Running;
+use crate::stored::report_unreadable;
 
 use super::load::{Loading, Scanning};
 use super::resident::{Resident, Staged, Work};
@@ -295,7 +296,7 @@ impl<'a> Owner<'a> {
             // Our own mistakes: this saga is left alone and reported, the others go on.
             CommitError::WrongShard | CommitError::Overwrite { .. } => {
                 let problem = || RequestError::Unreadable(error.to_string());
-                self.context.shared.stats.unreadable(key, &problem());
+                report_unreadable(key, &problem());
                 self.forget(key, staged.works, problem);
             }
             CommitError::Fenced => {

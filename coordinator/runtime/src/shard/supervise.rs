@@ -16,7 +16,6 @@ use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
-use crate::stats::Stats;
 
 use super::owner::{Ended, Owner};
 use super::{Request, ShardEvent};
@@ -32,7 +31,6 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) caller: Arc<dyn ParticipantCaller>,
     pub(crate) seams: Seams,
-    pub(crate) stats: Arc<Stats>,
 }
 
 /// What a shard's owner needs for all its tenures.
