@@ -3,7 +3,8 @@
 //! This is the one place of the crate that starts a thread. The crate is pure all the same: the thread is joined before the
 //! call returns, sees only what it is given, and its answer depends on nothing else. It is needed because CEL's generated
 //! parser recurses so deeply that it overflows the 2 MiB of a server's worker thread, and an overflow can't be caught: it
-//! aborts the process with every saga in it. Invariant: team-written text is parsed nowhere else.
+//! aborts the process with every saga in it. An input is checked here too when
+//! its schema refers to itself, and descriptors are linked here. Invariant: team-written text is parsed nowhere else.
 
 use std::thread;
 

@@ -108,10 +108,10 @@ impl Body {
         Ok(Self { source: stored.source, format, descriptors })
     }
 
-    /// Reads, lints and compiles it.
+    /// Reads and compiles it. The lint judged it when it was registered.
     pub fn compile(&self, version: Version) -> Result<Compiled, Vec<Finding>> {
         let document = parse(&self.source, self.format, FILE_NAME)?;
-        Compiled::compile(&document, version, &self.descriptors)
+        Compiled::reload(&document, version, &self.descriptors)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Request templates and output reads against message descriptors: names always, types where they are decided already.
+//! Request templates and output reads against message descriptors: names always, types as far as they are known.
 //!
-//! What an expression will give isn't known before there is a saga; what is written out is. Invariant: a field name that
-//! passes here exists, so that preparing a request can't fail on a typing mistake.
+//! What is written out is compared exactly, what an expression will give by its type. Invariant: a field name that passes
+//! here exists, so that preparing a request can't fail on a typing mistake.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,21 @@ use crate::finding::{Findings, Place, did_you_mean};
 use crate::rules;
 use crate::template::{Kind, Template};
 use crate::transcode::{Mismatch, find_field, kind_name, scalar, to_message, unknown_field};
+use crate::types::{self, Misfit, Type};
+
+/// What is known about what an expression gives.
+pub(crate) type TypeOf<'t> = &'t dyn Fn(&Expression) -> Type;
 
 /// Checks a request against the message that the method takes.
-pub(crate) fn check_request(request: &Template, descriptor: &MessageDescriptor, findings: &mut Findings) {
+pub(crate) fn check_request(
+    request: &Template,
+    descriptor: &MessageDescriptor,
+    type_of: TypeOf<'_>,
+    findings: &mut Findings,
+) {
     match &request.kind {
         Kind::Map(entries) if !descriptor.full_name().starts_with("google.protobuf.") => {
-            let mut seen = BTreeSet::new();
+            let (mut seen, before) = (BTreeSet::new(), findings.count());
             for (key, value) in entries {
                 let field = find_field(descriptor, &key.text);
                 if field.as_ref().is_some_and(|field| !seen.insert(field.number())) {
@@ -27,21 +36,21 @@ pub(crate) fn check_request(request: &Template, descriptor: &MessageDescriptor, 
                     findings.error(rules::WRONG_REQUEST_TYPE, key.place, message, "keep one of them");
                 }
                 match field {
-                    Some(field) if field.is_list() => check_list(value, &field.kind(), findings),
-                    Some(field) if field.is_map() => check_map(value, &field.kind(), findings),
-                    Some(field) => check_value(value, &field.kind(), findings),
+                    Some(field) if field.is_list() => check_list(value, &field.kind(), type_of, findings),
+                    Some(field) if field.is_map() => check_map(value, &field.kind(), type_of, findings),
+                    Some(field) => check_value(value, &field.kind(), type_of, findings),
                     None => {
                         let Mismatch { message, mend, .. } = unknown_field(descriptor, &key.text);
                         findings.error(rules::UNKNOWN_REQUEST_FIELD, key.place, message, mend);
                     }
                 }
             }
-            if request.is_constant() {
+            if request.is_constant() && findings.count() == before {
                 // Every field fits: what can still be wrong is how they go together.
                 check_constant(request, descriptor, findings);
             }
         }
-        _ => check_value(request, &FieldKind::Message(descriptor.clone()), findings),
+        _ => check_value(request, &FieldKind::Message(descriptor.clone()), type_of, findings),
     }
 }
 
@@ -52,31 +61,44 @@ fn check_constant(request: &Template, descriptor: &MessageDescriptor, findings: 
     }
 }
 
-fn check_list(value: &Template, kind: &FieldKind, findings: &mut Findings) {
+fn check_list(value: &Template, kind: &FieldKind, type_of: TypeOf<'_>, findings: &mut Findings) {
     match &value.kind {
-        Kind::List(items) => items.iter().for_each(|item| check_value(item, kind, findings)),
-        Kind::Expression(_) => {}
+        Kind::List(items) => items.iter().for_each(|item| check_value(item, kind, type_of, findings)),
+        Kind::Expression(expression) => {
+            misfit(value, types::misfit_of_list(&type_of(expression), kind), findings);
+        }
         Kind::Constant(serde_json::Value::Null) => {}
         Kind::Constant(_) | Kind::Text(_) | Kind::Map(_) => wrong(value.place, "a list", findings),
     }
 }
 
-fn check_map(value: &Template, kind: &FieldKind, findings: &mut Findings) {
+fn check_map(value: &Template, kind: &FieldKind, type_of: TypeOf<'_>, findings: &mut Findings) {
     let FieldKind::Message(entry) = kind else { return };
     let values = entry.map_entry_value_field().kind();
     match &value.kind {
-        Kind::Map(entries) => entries.iter().for_each(|(_, item)| check_value(item, &values, findings)),
-        Kind::Expression(_) => {}
+        Kind::Map(entries) => entries.iter().for_each(|(_, item)| check_value(item, &values, type_of, findings)),
+        Kind::Expression(expression) => {
+            misfit(value, types::misfit_of_map(&type_of(expression), &values), findings);
+        }
         Kind::Constant(serde_json::Value::Null) => {}
         Kind::Constant(_) | Kind::Text(_) | Kind::List(_) => wrong(value.place, "a map", findings),
     }
 }
 
-fn check_value(value: &Template, kind: &FieldKind, findings: &mut Findings) {
+fn check_value(value: &Template, kind: &FieldKind, type_of: TypeOf<'_>, findings: &mut Findings) {
     match (&value.kind, kind) {
-        (Kind::Expression(_) | Kind::Constant(serde_json::Value::Null), _) => {}
+        (Kind::Constant(serde_json::Value::Null), _) => {}
+        (Kind::Expression(expression), _) if expression.is_constant() => {
+            let Ok(constant) = expression.evaluate(&Default::default()) else { return };
+            if let Err(mismatch) = scalar(kind, &constant) {
+                findings.error(rules::WRONG_REQUEST_TYPE, value.place, mismatch.message, mismatch.mend);
+            }
+        }
+        (Kind::Expression(expression), _) => {
+            misfit(value, types::misfit_of_value(&type_of(expression), kind), findings);
+        }
         (Kind::Map(_), FieldKind::Message(inner)) if !inner.full_name().starts_with("google.protobuf.") => {
-            check_request(value, inner, findings);
+            check_request(value, inner, type_of, findings);
         }
         (Kind::Text(_), FieldKind::String | FieldKind::Bytes | FieldKind::Enum(_)) => {}
         (Kind::Text(_), FieldKind::Message(inner)) if inner.full_name().starts_with("google.protobuf.") => {}
@@ -93,6 +115,12 @@ fn check_value(value: &Template, kind: &FieldKind, findings: &mut Findings) {
         // A well-known message with expressions in it: only its value can tell.
         (_, FieldKind::Message(inner)) if inner.full_name().starts_with("google.protobuf.") => {}
         _ => wrong(value.place, kind_name(kind), findings),
+    }
+}
+
+fn misfit(value: &Template, misfit: Option<Misfit>, findings: &mut Findings) {
+    if let Some(Misfit { message, mend }) = misfit {
+        findings.error(rules::WRONG_REQUEST_TYPE, value.place, message, mend);
     }
 }
 

@@ -12,8 +12,9 @@ use prost::Message as _;
 use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
 
+use crate::big_stack;
 use crate::document::Call;
-use crate::finding::did_you_mean;
+use crate::finding::{did_you_mean, shown};
 
 /// Descriptors that a definition can't use.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,19 @@ pub enum DescriptorsError {
         /// The file.
         file: String,
     },
+    /// A file in a syntax that nobody knows.
+    #[error(
+        "`{file}` has the syntax {syntax:?}, which doesn't exist — generate them again from the participant's .proto files"
+    )]
+    UnknownSyntax {
+        /// The file.
+        file: String,
+        /// What it says.
+        syntax: String,
+    },
+    /// They are so damaged that linking them panics.
+    #[error("they are damaged: {0} — generate them again from the participant's .proto files")]
+    Damaged(String),
     /// The files contradict themselves or each other.
     #[error("they can't be linked: {0} — generate them again from the participant's .proto files")]
     Unlinkable(#[source] prost_reflect::DescriptorError),
@@ -103,7 +117,11 @@ pub(crate) struct Methods {
 impl Methods {
     /// Links what [`prune`] has left.
     pub(crate) fn link(pruned: &[u8]) -> Result<Self, DescriptorsError> {
-        DescriptorPool::decode(pruned).map(|pool| Self { pool }).map_err(DescriptorsError::Unlinkable)
+        // prost-reflect panics on some of what it should refuse.
+        match big_stack::run(|| DescriptorPool::decode(pruned)) {
+            Ok(linked) => linked.map(|pool| Self { pool }).map_err(DescriptorsError::Unlinkable),
+            Err(error) => Err(DescriptorsError::Damaged(error.to_string())),
+        }
     }
 
     /// The method of this name.
@@ -120,10 +138,21 @@ impl Methods {
             return Err(DescriptorsError::Streaming { call: call.clone() });
         }
         let (input, output) = (method.input(), method.output());
-        let has_maps = |message: &MessageDescriptor| has_maps(message, &mut BTreeSet::new());
         let (input_has_maps, output_has_maps) = (has_maps(&input), has_maps(&output));
         Ok(Method { path: format!("/{call}"), input, output, input_has_maps, output_has_maps })
     }
+}
+
+/// Whether a file descriptor set can be used: whole, in a syntax that can be read, and without contradictions.
+pub fn check_descriptors(set: &[u8]) -> Result<(), DescriptorsError> {
+    let set = FileDescriptorSet::decode(set).map_err(DescriptorsError::Undecodable)?;
+    let files: BTreeMap<String, FileDescriptorProto> =
+        set.file.into_iter().map(|file| (file.name().to_owned(), file)).collect();
+    let mut kept = Kept { files: &files, seen: BTreeSet::new(), ordered: Vec::new() };
+    for name in files.keys() {
+        kept.add(name, name)?;
+    }
+    Methods::link(&FileDescriptorSet { file: kept.ordered }.encode_to_vec()).map(drop)
 }
 
 /// Cuts a file descriptor set down to what these calls need. The result is the same for the same calls and files, in
@@ -168,22 +197,36 @@ struct Kept<'f> {
     ordered: Vec<FileDescriptorProto>,
 }
 
-impl Kept<'_> {
+impl<'f> Kept<'f> {
+    /// Adds a file after all that it imports. Imports may be as deep as there are files, so that it doesn't recurse.
     fn add(&mut self, name: &str, importer: &str) -> Result<(), DescriptorsError> {
+        let mut way = Vec::from_iter(self.enter(name, importer)?.map(|file| (file, 0)));
+        while let Some((file, next)) = way.last_mut() {
+            let Some(import) = file.dependency.get(*next) else {
+                self.ordered.push(FileDescriptorProto { source_code_info: None, ..FileDescriptorProto::clone(file) });
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            let importer = file.name();
+            way.extend(self.enter(import, importer)?.map(|file| (file, 0)));
+        }
+        Ok(())
+    }
+
+    /// The file of this name; `None`: it was here before.
+    fn enter(&mut self, name: &str, importer: &str) -> Result<Option<&'f FileDescriptorProto>, DescriptorsError> {
         if !self.seen.insert(name.to_owned()) {
-            return Ok(());
+            return Ok(None);
         }
         let Some(file) = self.files.get(name) else {
             return Err(DescriptorsError::MissingImport { importer: importer.to_owned(), missing: name.to_owned() });
         };
-        if file.syntax() == "editions" {
-            return Err(DescriptorsError::Editions { file: name.to_owned() });
+        match file.syntax() {
+            "" | "proto2" | "proto3" => Ok(Some(file)),
+            "editions" => Err(DescriptorsError::Editions { file: name.to_owned() }),
+            other => Err(DescriptorsError::UnknownSyntax { file: name.to_owned(), syntax: shown(other) }),
         }
-        for import in &file.dependency {
-            self.add(import, name)?;
-        }
-        self.ordered.push(FileDescriptorProto { source_code_info: None, ..file.clone() });
-        Ok(())
     }
 }
 
@@ -196,13 +239,25 @@ fn unknown_method<'k>(call: &Call, known: impl Iterator<Item = &'k str> + Clone)
     DescriptorsError::UnknownMethod { service: call.service.clone(), method: call.method.clone(), mend }
 }
 
-fn has_maps(message: &MessageDescriptor, seen: &mut BTreeSet<String>) -> bool {
-    if !seen.insert(message.full_name().to_owned()) {
-        return false;
+/// Whether maps can occur anywhere in a message. Messages may lead to others as far as there are any.
+fn has_maps(message: &MessageDescriptor) -> bool {
+    let mut seen = BTreeSet::from([message.full_name().to_owned()]);
+    let mut open = vec![message.clone()];
+    while let Some(message) = open.pop() {
+        // An Any may hold anything.
+        if message.full_name() == "google.protobuf.Any" {
+            return true;
+        }
+        for field in message.fields() {
+            if field.is_map() {
+                return true;
+            }
+            if let Kind::Message(inner) = field.kind()
+                && seen.insert(inner.full_name().to_owned())
+            {
+                open.push(inner);
+            }
+        }
     }
-    // An Any may hold anything.
-    message.full_name() == "google.protobuf.Any"
-        || message
-            .fields()
-            .any(|field| field.is_map() || matches!(field.kind(), Kind::Message(inner) if has_maps(&inner, seen)))
+    false
 }

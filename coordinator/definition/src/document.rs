@@ -13,6 +13,7 @@ use amends_engine::ids::{DefinitionName, Operation, ParticipantName, StepName};
 
 use crate::expression::Expression;
 use crate::finding::Place;
+use crate::http::HttpText;
 use crate::input::InputSchema;
 use crate::template::Template;
 
@@ -88,17 +89,69 @@ pub(crate) enum CompensateText {
 pub(crate) struct OperationText {
     /// The word that the team used: `action` or `try`, `compensate` or `cancel` …
     pub(crate) word: &'static str,
-    pub(crate) call: Located<Call>,
+    pub(crate) call: CallText,
     pub(crate) request: Template,
     pub(crate) policy: Policy,
     /// Where `timeout` is written.
     pub(crate) timeout_place: Option<Place>,
     /// What codes mean, and where it says so.
-    pub(crate) codes: BTreeMap<&'static str, Located<MappedOutcome>>,
+    pub(crate) codes: BTreeMap<String, Located<MappedOutcome>>,
     pub(crate) rejected_when: Option<Expression>,
     pub(crate) pending_when: Option<Expression>,
     /// Of a query: whether its reply says that the effect stands.
     pub(crate) when: Option<Expression>,
+}
+
+/// How a participant is called. It speaks one of them, in all its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Unary gRPC methods, by its descriptors.
+    Grpc,
+    /// HTTP requests with JSON.
+    Http,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "gRPC",
+            Self::Http => "HTTP",
+        })
+    }
+}
+
+/// What an operation calls.
+#[derive(Debug, Clone)]
+pub(crate) enum CallText {
+    /// `call: package.Service/Method`.
+    Grpc(Located<Call>),
+    /// `http: "POST /path"`.
+    Http(Box<HttpText>),
+}
+
+impl CallText {
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self {
+            Self::Grpc(_) => Protocol::Grpc,
+            Self::Http(_) => Protocol::Http,
+        }
+    }
+
+    /// Where it is written.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Grpc(call) => call.place,
+            Self::Http(http) => http.route.place,
+        }
+    }
+
+    /// The gRPC method, if it is one.
+    pub(crate) fn grpc(&self) -> Option<&Located<Call>> {
+        match self {
+            Self::Grpc(call) => Some(call),
+            Self::Http(_) => None,
+        }
+    }
 }
 
 /// The method that an operation calls.
@@ -132,12 +185,23 @@ impl Document {
         self.steps.iter().map(|step| &step.name)
     }
 
-    /// Every participant that it calls, and what it calls there; sorted, without repeats.
+    /// Every participant that it calls, and how; sorted. Where steps disagree, the first one counts, and the lint says so.
+    pub fn protocols(&self) -> BTreeMap<ParticipantName, Protocol> {
+        let mut protocols = BTreeMap::new();
+        for step in &self.steps {
+            let protocol = step.action.call.protocol();
+            protocols.entry(step.participant.value.clone()).or_insert(protocol);
+        }
+        protocols
+    }
+
+    /// Every gRPC participant that it calls, and what it calls there; sorted, without repeats.
     pub fn calls(&self) -> BTreeMap<ParticipantName, Vec<Call>> {
         let mut calls: BTreeMap<ParticipantName, Vec<Call>> = BTreeMap::new();
         for step in &self.steps {
-            let of_participant = calls.entry(step.participant.value.clone()).or_default();
-            of_participant.extend(step.operations().map(|(_, operation)| operation.call.value.clone()));
+            for call in step.operations().filter_map(|(_, operation)| operation.call.grpc()) {
+                calls.entry(step.participant.value.clone()).or_default().push(call.value.clone());
+            }
         }
         for of_participant in calls.values_mut() {
             of_participant.sort();
@@ -170,6 +234,16 @@ impl StepText {
 }
 
 impl OperationText {
+    /// Every expression that is evaluated for its request, in the order of the text.
+    pub(crate) fn expressions(&self) -> Vec<&Expression> {
+        let mut expressions = match &self.call {
+            CallText::Grpc(_) => Vec::new(),
+            CallText::Http(http) => http.expressions(),
+        };
+        expressions.extend(self.request.expressions());
+        expressions
+    }
+
     /// Whether an answer may mean that it will tell us later.
     pub(crate) fn may_be_pending(&self) -> bool {
         self.pending_when.is_some() || self.codes.values().any(|outcome| outcome.value == MappedOutcome::Pending)

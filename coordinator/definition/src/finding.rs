@@ -1,10 +1,19 @@
 //! What is wrong at one place of a definition: where, what the danger is, and how to mend it.
 //!
-//! Findings are data; nothing here decides anything. Invariant: every finding names a rule that `docs/lint-rules.md`
+//! Findings are data; nothing here decides anything. Invariant: every finding names a rule that a page in `docs/lint`
 //! explains, and a place that counts from 1, so that an editor can jump to it. The rules are in [`crate::rules`].
 
 use std::fmt;
 use std::sync::Arc;
+
+/// Most findings about one text.
+const FINDINGS_MAX: usize = 200;
+/// Longest word that is compared with known ones; comparing takes time by the square.
+const WORD_LENGTH_MAX: usize = 48;
+/// Most known words that one is compared with.
+const COMPARED_MAX: usize = 512;
+/// Most names that a mend lists.
+const LISTED_MAX: usize = 24;
 
 /// A place in a source text, counted in lines and characters from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,8 +114,33 @@ impl Findings {
     }
 
     fn add(&mut self, severity: Severity, rule: &'static str, at: Place, message: String, mend: String) {
+        if self.found.len() >= FINDINGS_MAX {
+            // A text that is wrong in a thousand places is told so by the first; an error is never lost to warnings.
+            if severity == Severity::Warning || self.has_errors() {
+                return;
+            }
+            self.found.pop();
+        }
         let (file, step) = (Arc::clone(&self.file), self.step.clone());
-        self.found.push(Finding { rule, severity, message, mend, step, file, line: at.line, column: at.column });
+        let finding = Finding { rule, severity, message, mend, step, file, line: at.line, column: at.column };
+        if !self.found.contains(&finding) {
+            self.found.push(finding);
+        }
+    }
+
+    /// Whether nothing more would be kept: time to stop looking.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= FINDINGS_MAX && self.has_errors()
+    }
+
+    /// Whether one more warning would be kept.
+    pub(crate) fn takes_warnings(&self) -> bool {
+        self.found.len() < FINDINGS_MAX
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -116,7 +150,6 @@ impl Findings {
     /// In the order of the text.
     pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
         self.found.sort_by(|a, b| (a.line, a.column, a.rule).cmp(&(b.line, b.column, b.rule)));
-        self.found.dedup();
         self.found
     }
 }
@@ -137,8 +170,11 @@ pub(crate) fn shown_duration(duration: std::time::Duration) -> String {
 
 /// The known word that a mistyped one most likely stands for.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let close = word.chars().count().div_ceil(3);
-    let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
+    let length = word.chars().count();
+    let close = length.div_ceil(3);
+    let comparable = |text: &&str| length <= WORD_LENGTH_MAX && text.chars().count().abs_diff(length) <= close;
+    let scored =
+        known.into_iter().take(COMPARED_MAX).filter(comparable).map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= close).min().map(|(_, candidate)| candidate)
 }
 
@@ -147,8 +183,13 @@ pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
     match nearest(word, known.clone()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => {
-            let all: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
-            if all.is_empty() { "there is none to choose from".to_owned() } else { format!("use {}", all.join(", ")) }
+            let all: Vec<String> =
+                known.into_iter().take(LISTED_MAX + 1).map(|name| format!("`{}`", shown(name))).collect();
+            match all.len() {
+                0 => "there is none to choose from".to_owned(),
+                count if count > LISTED_MAX => format!("use {} …", all[..LISTED_MAX].join(", ")),
+                _ => format!("use {}", all.join(", ")),
+            }
         }
     }
 }

@@ -3,15 +3,26 @@
 //! It reads and judges; it never fills in defaults or converts. Invariants: an integer that 64 bits can't hold is refused
 //! instead of rounded, and no error text holds a value of the input (reliability-and-security §4.6).
 
+mod bounds;
+
 use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::finding::{Findings, did_you_mean};
+use crate::big_stack;
+use crate::finding::{Findings, did_you_mean, shown};
 use crate::rules;
 use crate::tree::{Node, NodeValue};
+use crate::types::{Type, of_schema};
+pub(crate) use bounds::trouble_with;
+use bounds::{Bounds, Unbounded, bounds};
+
+/// Most steps of one check: a second or two.
+const WORK_MAX: u64 = 20_000_000;
+/// Deepest recursion of a check that the stack of a server's worker thread bears with ease.
+const SHALLOW: usize = 200;
 
 /// An input that a saga can't be started with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +57,10 @@ pub enum InputError {
 #[derive(Debug, Clone)]
 pub(crate) struct InputSchema {
     validator: Arc<Validator>,
+    /// What checking can take.
+    bounds: Bounds,
+    /// What is known about an input that it accepts.
+    shape: Type,
 }
 
 impl InputSchema {
@@ -63,8 +78,17 @@ impl InputSchema {
         }
         // The plain regex engine: linear time, whatever the pattern and the text.
         let options = jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex());
-        match options.build(&node.to_json()) {
-            Ok(validator) => Some(Self { validator: Arc::new(validator) }),
+        let schema = node.to_json();
+        let bounds = match bounds(&schema) {
+            Ok(bounds) => bounds,
+            Err(Unbounded { pointer, message, mend }) => {
+                let place = node.at_pointer(&pointer).place;
+                findings.error(rules::BAD_SCHEMA, place, format!("`input{}`: {message}", shown(&pointer)), mend);
+                return None;
+            }
+        };
+        match options.build(&schema) {
+            Ok(validator) => Some(Self { validator: Arc::new(validator), bounds, shape: of_schema(&schema) }),
             Err(error) => {
                 let pointer = error.instance_path().to_string();
                 let message = format!("`input{pointer}` is no valid JSON Schema (draft 2020-12): {error}");
@@ -74,13 +98,43 @@ impl InputSchema {
         }
     }
 
+    /// The type of what it accepts.
+    pub(crate) fn shape(&self) -> &Type {
+        &self.shape
+    }
+
     /// The first thing that is wrong with an input.
     pub(crate) fn check(&self, input: &Value) -> Result<(), InputError> {
+        if self.bounds.cost.saturating_mul(size_of(input)) > WORK_MAX {
+            let message = "it is too large for a schema like this".to_owned();
+            let mend = "send less, or simplify `input:` of the definition".to_owned();
+            return Err(InputError::Schema { pointer: String::new(), message, mend });
+        }
+        if self.bounds.depth <= SHALLOW {
+            return self.validate(input);
+        }
+        big_stack::run(|| self.validate(input)).unwrap_or_else(|error| {
+            let mend = "try again".to_owned();
+            Err(InputError::Schema { pointer: String::new(), message: error.to_string(), mend })
+        })
+    }
+
+    fn validate(&self, input: &Value) -> Result<(), InputError> {
         self.validator.validate(input).map_err(|error| InputError::Schema {
             pointer: error.instance_path().to_string(),
             message: describe(error.kind(), &error),
             mend: mend(error.kind()),
         })
+    }
+}
+
+/// How much there is to check: values, and long texts for their length.
+fn size_of(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => 1 + text.len() as u64 / 64,
+        Value::Array(items) => items.iter().map(size_of).sum::<u64>() + 1,
+        Value::Object(entries) => entries.values().map(size_of).sum::<u64>() + 1,
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }
 
@@ -156,71 +210,4 @@ fn text_length(json: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn schema(yaml: &str) -> Result<InputSchema, Vec<String>> {
-        let mut findings = Findings::new(&Arc::from("t"));
-        let node = crate::tree::read_yaml(yaml, &mut findings).expect("yaml");
-        let schema = InputSchema::read(&node, &mut findings);
-        schema.ok_or_else(|| findings.into_sorted().iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn integers_are_exact_or_refused() {
-        let value =
-            read_json(br#"{"a": 18446744073709551615, "b": -9223372036854775808, "c": "99999999999999999999"}"#);
-        assert_eq!(value, Ok(json!({"a": u64::MAX, "b": i64::MIN, "c": "99999999999999999999"})));
-        assert_eq!(read_json(br#"{"\"9": 18446744073709551616}"#), Err(InputError::TooManyDigits { offset: 8 }));
-        assert_eq!(read_json(b"[-9223372036854775809]"), Err(InputError::TooManyDigits { offset: 1 }));
-        assert_eq!(read_json(b"1e30"), Ok(json!(1e30)));
-        assert_eq!(read_json(b"{\"a\": }"), Err(InputError::NotJson { line: 1, column: 7 }));
-    }
-
-    #[test]
-    fn errors_name_the_pointer_and_the_mend_and_show_no_value() {
-        let schema = schema(
-            "{ type: object, required: [id, lines], additionalProperties: false, properties: { id: { type: string, pattern: '^o-' },
-               currency: { enum: [EUR, USD] }, lines: { type: array, items: { type: object, properties: { n: { type: integer, minimum: 1 } } } } } }",
-        )
-        .expect("schema");
-        for (input, message) in [
-            (json!({"id": "o-1"}), "input: \"lines\" is missing — add it"),
-            (
-                json!({"id": "4111", "lines": []}),
-                "input/id: the value does not match \"^o-\" — send what `input:` of the definition describes",
-            ),
-            (
-                json!({"id": "o-1", "lines": [{"n": 1}, {"n": "4111"}]}),
-                "input/lines/1/n: the value is not of type \"integer\" — send what `input:` of the definition describes",
-            ),
-            (
-                json!({"id": "o-1", "lines": [], "currency": "4111"}),
-                "input/currency: the value is not one of \"EUR\" or \"USD\" — use `EUR`, `USD`",
-            ),
-            (
-                json!({"id": "o-1", "lines": [], "idd": 1}),
-                "input: there is no field \"idd\" — leave it out, or check its spelling",
-            ),
-        ] {
-            assert_eq!(schema.check(&input).expect_err("invalid").to_string(), message);
-        }
-        assert_eq!(schema.check(&json!({"id": "o-1", "lines": [{"n": 1}]})), Ok(()));
-    }
-
-    #[test]
-    fn a_schema_that_is_none_or_reaches_out_is_refused() {
-        for yaml in [
-            "[1]",
-            "{ type: strin }",
-            "{ $ref: 'https://example.com/s.json' }",
-            "{ $ref: 'file:///etc/passwd' }",
-            "{ pattern: '(' }",
-        ] {
-            let findings = schema(yaml).expect_err(yaml);
-            assert!(findings.len() == 1 && findings[0].contains(": error[AM-L010]: `input"), "{findings:?}");
-        }
-    }
-}
+mod tests;

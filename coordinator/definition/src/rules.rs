@@ -1,7 +1,7 @@
-//! The names of all rules, in one list.
+//! The names of all rules, in one list, and the page of each.
 //!
 //! An id is for ever: teams silence, search and talk about rules by it, so a rule that goes is never given to another.
-//! Invariant: every rule here has a section in `coordinator/docs/lint-rules.md` (a test compares them).
+//! Invariant: every rule here has a page in `coordinator/docs/lint`, which is compiled in, so that it can be read offline.
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $title:literal;)*) => {
@@ -9,6 +9,14 @@ macro_rules! rules {
 
         /// Every rule's id and title, in the order of their ids.
         pub const ALL: &[(&str, &str)] = &[$(($id, $title)),*];
+
+        /// The page of a rule, in Markdown: what it means, what would be lost, a broken and a mended example.
+        pub fn page(id: &str) -> Option<&'static str> {
+            match id {
+                $($id => Some(include_str!(concat!("../../docs/lint/", $id, ".md"))),)*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -65,6 +73,18 @@ rules! {
     READS_UNFINISHED_STEP = "AM-L041", "reads a step that need not have run";
     /// A step that may take longer than its saga.
     TIMEOUT_TOO_LONG = "AM-L042", "timeout longer than the saga's";
+    /// A read of an input field that the schema refuses or doesn't list.
+    UNKNOWN_INPUT_FIELD = "AM-L043", "input field that the schema doesn't have";
+    /// A read of an input field that may be absent.
+    OPTIONAL_INPUT_FIELD = "AM-L044", "optional input field read without asking";
+    /// An operator or function on values that it never works on.
+    NEVER_WORKS = "AM-L045", "operation that never works";
+    /// A condition that can't give true or false.
+    NOT_A_CONDITION = "AM-L046", "condition that is never true or false";
+    /// A comparison of what can't be equal.
+    NEVER_EQUAL = "AM-L047", "comparison of what is never equal";
+    /// A list, a map or a fraction where a text is made.
+    NOT_TEXT = "AM-L048", "value without a form as text";
     /// A participant without descriptors.
     UNKNOWN_PARTICIPANT = "AM-L050", "unknown participant";
     /// Descriptors that can't be used.
@@ -79,17 +99,24 @@ rules! {
     WRONG_REQUEST_TYPE = "AM-L055", "wrong type in a request";
     /// An output field that the reply doesn't have.
     UNKNOWN_OUTPUT_FIELD = "AM-L056", "unknown output field";
+    /// A request line of an HTTP operation that can't be sent, or could lead elsewhere.
+    BAD_ROUTE = "AM-L060", "bad HTTP request line";
+    /// A header that is malformed, ours, or a secret.
+    BAD_HEADER = "AM-L061", "header that a definition can't set";
+    /// gRPC and HTTP in one operation, step or participant.
+    MIXED_PROTOCOLS = "AM-L062", "gRPC and HTTP mixed";
+    /// An operation with an effect that is called by GET.
+    EFFECT_BY_GET = "AM-L063", "effect by GET";
+    /// A participant that is registered for the other protocol.
+    WRONG_PROTOCOL = "AM-L064", "participant of the other kind";
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where the page of a rule is in the repository.
+pub fn page_path(id: &str) -> String {
+    format!("coordinator/docs/lint/{id}.md")
+}
 
-    #[test]
-    fn every_rule_has_a_section_in_the_docs_and_every_section_a_rule() {
-        let docs = include_str!("../../docs/lint-rules.md");
-        let sections: Vec<&str> = docs.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        let rules: Vec<String> = ALL.iter().map(|(id, title)| format!("{id}: {title}")).collect();
-        assert_eq!(sections, rules);
-    }
+/// The title of a rule.
+pub fn title(id: &str) -> Option<&'static str> {
+    ALL.iter().find(|(known, _)| *known == id).map(|(_, title)| *title)
 }

@@ -123,21 +123,24 @@ fn join(pieces: &[Piece], variables: &Variables<'_>) -> Result<String, EvaluateE
     for piece in pieces {
         match piece {
             Piece::Text(text) => joined.push_str(text),
-            Piece::Expression(expression) => match expression.evaluate(variables)? {
-                Value::String(text) => joined.push_str(&text),
-                Value::Bool(value) => joined.push_str(if value { "true" } else { "false" }),
-                Value::Number(number) if !number.is_f64() => joined.push_str(&number.to_string()),
-                _ => {
-                    let message = format!(
-                        "`{}` can't stand in a text: only texts, integers and true or false can",
-                        expression.source()
-                    );
-                    return Err(EvaluateError { place: expression.place(), message });
-                }
-            },
+            Piece::Expression(expression) => joined.push_str(&text_of(expression, variables)?),
         }
     }
     Ok(joined)
+}
+
+/// The value of an expression that stands in a text.
+pub(crate) fn text_of(expression: &Expression, variables: &Variables<'_>) -> Result<String, EvaluateError> {
+    match expression.evaluate(variables)? {
+        Value::String(text) => Ok(text),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        _ => {
+            let message =
+                format!("`{}` can't stand in a text: only texts, integers and true or false can", expression.source());
+            Err(EvaluateError { place: expression.place(), message })
+        }
+    }
 }
 
 fn read_text(text: &Text, at: Place, known: &[Root], findings: &mut Findings) -> Option<Kind> {

@@ -5,12 +5,14 @@
 //! a number that loses digits. It never guesses: `yes` is a text, `0123` is an error. JSON goes the same way, after
 //! serde_json has said that it is JSON. Invariant: no node is deeper than [`DEPTH_MAX`], so that a walk can't overflow.
 
+use std::collections::BTreeSet;
+
 use serde_json::Number;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span};
 
 mod plain;
 
-use crate::finding::{Findings, Place};
+use crate::finding::{Findings, Place, shown};
 use crate::rules;
 use plain::{Plain, plain};
 
@@ -102,6 +104,11 @@ pub(crate) fn read_yaml(source: &str, findings: &mut Findings) -> Option<Node> {
     let mut builder = Builder { source, findings, events: Parser::new_from_str_with_options(source, options) };
     match builder.document() {
         Ok(node) => Some(node),
+        Err(Stop::Syntax(error)) if error.info().contains("recursion limit") => {
+            let message = format!("lists and maps are nested more than {DEPTH_MAX} deep");
+            findings.error(rules::UNREADABLE, place(error.marker()), message, "flatten it");
+            None
+        }
         Err(Stop::Syntax(error)) => {
             let mend = "check the indentation; a text with `${`, `: `, `#`, `{` or `[` in it needs quotes";
             findings.error(rules::UNREADABLE, place(error.marker()), format!("not readable: {}", error.info()), mend);
@@ -219,7 +226,7 @@ where
     }
 
     fn map(&mut self, depth: usize) -> Result<NodeValue, Stop> {
-        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let (mut entries, mut known) = (Vec::new(), BTreeSet::new());
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -233,8 +240,8 @@ where
                 return self.refuse(at, "YAML merge keys (`<<`) are not accepted", "write the fields out");
             }
             let key = Key { text: text.into_owned(), place: at };
-            if entries.iter().any(|(known, _)| known.text == key.text) {
-                let message = format!("`{}` stands twice in this map", key.text);
+            if !known.insert(key.text.clone()) {
+                let message = format!("`{}` stands twice in this map", shown(&key.text));
                 self.findings.error(rules::DUPLICATE_KEY, at, message, "keep one of them");
             }
             let (event, span) = self.next()?;

@@ -10,14 +10,15 @@ use amends_engine::definition::{Compensation, Definition, Step};
 use amends_engine::ids::{Operation, ParticipantName, StepIndex, Version};
 use bytes::Bytes;
 
-use super::{Compiled, CompiledOperation, CompiledStep, Request, slot};
-use crate::check_request::{check_reads, check_request};
+use super::{Compiled, CompiledOperation, CompiledStep, Request, Target, slot};
+use crate::check_request::{TypeOf, check_reads, check_request};
 use crate::descriptors::{DescriptorsError, Method, Methods, prune};
-use crate::document::{CompensateText, Document, OperationText, StepText};
+use crate::document::{Call, CallText, CompensateText, Document, OperationText, StepText};
 use crate::finding::{Finding, Findings, Place};
-use crate::lint::{Order, lint};
+use crate::lint::{Order, structure};
 use crate::rules;
 use crate::transcode::{encode, to_message};
+use crate::types::{self, Type, TypesOfStep, World};
 
 impl Compiled {
     /// Lints a document and binds it to its participants' descriptors (serialized `google.protobuf.FileDescriptorSet`s).
@@ -28,58 +29,102 @@ impl Compiled {
         version: Version,
         descriptors: &BTreeMap<ParticipantName, Bytes>,
     ) -> Result<Self, Vec<Finding>> {
-        let mut findings = Findings::new(&document.file);
-        let linted = lint(document);
-        if linted.iter().any(|finding| finding.severity == crate::Severity::Error) {
-            return Err(linted);
-        }
-        let methods = bind(document, descriptors, &mut findings);
-        let Some(methods) = methods.filter(|methods| check(document, methods, &mut findings)) else {
-            return Err(linted.into_iter().chain(findings.into_sorted()).collect());
-        };
-        let order = Order::of(document, &mut findings);
-        let engine = order.and_then(|order| engine_definition(document, version, &order, &mut findings));
-        match engine {
-            Some(engine) => Ok(assemble(document, engine, methods)),
+        let (methods, mut findings) = judge(document, descriptors, Missing::Report);
+        match Self::make(document, version, methods, &mut findings) {
+            Some(compiled) => Ok(compiled),
             None => Err(findings.into_sorted()),
         }
     }
+
+    /// Binds a document that was accepted when it was registered. Rules that came later don't judge it: a version means
+    /// the same for ever.
+    pub(crate) fn reload(
+        document: &Document,
+        version: Version,
+        descriptors: &BTreeMap<ParticipantName, Bytes>,
+    ) -> Result<Self, Vec<Finding>> {
+        let mut findings = Findings::new(&document.file);
+        let methods = bind(document, descriptors, Missing::Report, &mut findings);
+        check_names(document, &methods, &|_| Type::unknown(), &mut findings);
+        match Self::make(document, version, methods, &mut findings) {
+            Some(compiled) => Ok(compiled),
+            None => Err(findings.into_sorted()),
+        }
+    }
+
+    /// `None`: there are errors among the findings.
+    fn make(document: &Document, version: Version, methods: BoundMethods, findings: &mut Findings) -> Option<Self> {
+        if findings.has_errors() {
+            return None;
+        }
+        let order = Order::of(document, findings)?;
+        let engine = engine_definition(document, version, &order, findings)?;
+        Some(assemble(document, engine, methods))
+    }
+}
+
+/// Everything that can be found in a document with the descriptors that there are, warnings among it. A participant without
+/// descriptors is not judged; [`Compiled::compile`] needs all of them.
+pub fn check(document: &Document, descriptors: &BTreeMap<ParticipantName, Bytes>) -> Vec<Finding> {
+    judge(document, descriptors, Missing::Skip).1.into_sorted()
+}
+
+/// What to do about a participant without descriptors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Report,
+    Skip,
+}
+
+fn judge(
+    document: &Document,
+    descriptors: &BTreeMap<ParticipantName, Bytes>,
+    missing: Missing,
+) -> (BoundMethods, Findings) {
+    let mut findings = Findings::new(&document.file);
+    structure(document, &mut findings);
+    let methods = bind(document, descriptors, missing, &mut findings);
+    let world = World::new(document, &methods);
+    check_names(document, &methods, &|expression| world.type_of(expression), &mut findings);
+    types::check(document, &methods, &mut findings);
+    (methods, findings)
 }
 
 /// The methods of every step, by step and slot.
-type BoundMethods = Vec<[Option<Method>; 4]>;
+type BoundMethods = Vec<TypesOfStep>;
 
-/// Finds every method that is called.
+/// Finds every gRPC method that is called; one that isn't found is among the findings.
 fn bind(
     document: &Document,
     descriptors: &BTreeMap<ParticipantName, Bytes>,
+    missing: Missing,
     findings: &mut Findings,
-) -> Option<BoundMethods> {
-    let participants = link(document, descriptors, findings);
-    let mut complete = true;
+) -> BoundMethods {
+    let participants = link(document, descriptors, missing, findings);
     let mut bound: BoundMethods = Vec::with_capacity(document.steps.len());
     for step in &document.steps {
         findings.about(Some(step.name.as_str()));
         let mut methods = [const { None }; 4];
         for (operation, text) in step.operations() {
+            let Some(call) = text.call.grpc() else { continue };
             let linked = participants.get(&step.participant.value);
-            match linked.map(|methods| methods.find(&text.call.value)) {
+            match linked.map(|methods| methods.find(&call.value)) {
                 Some(Ok(method)) => methods[slot(operation)] = Some(method),
-                Some(Err(error)) => report(&error, text.call.place, findings),
+                Some(Err(error)) => report(&error, call.place, findings),
                 None => {}
             }
-            complete &= methods[slot(operation)].is_some();
         }
         bound.push(methods);
     }
     findings.about(None);
-    complete.then_some(bound)
+    bound
 }
 
 /// Links the descriptors of every participant; one that has none, or unusable ones, is reported where it is first named.
 fn link(
     document: &Document,
     descriptors: &BTreeMap<ParticipantName, Bytes>,
+    missing: Missing,
     findings: &mut Findings,
 ) -> BTreeMap<ParticipantName, Methods> {
     let mut linked = BTreeMap::new();
@@ -88,6 +133,9 @@ fn link(
         findings.about(first.map(|step| step.name.as_str()));
         let place = first.map_or(Place::START, |step| step.participant.place);
         let Some(set) = descriptors.get(&participant) else {
+            if missing == Missing::Skip {
+                continue;
+            }
             let message = format!("nothing is known about the participant `{participant}`");
             let mend = "register it, with its descriptors if it serves no reflection; or correct the name";
             findings.error(rules::UNKNOWN_PARTICIPANT, place, message, mend);
@@ -109,16 +157,14 @@ fn link(
 
 /// Where the call is written that an error is about.
 fn first_call(document: &Document, participant: &ParticipantName, error: &DescriptorsError) -> Option<Place> {
-    let is_about = |text: &OperationText| match error {
-        DescriptorsError::UnknownService { service, .. } => text.call.value.service == *service,
-        DescriptorsError::UnknownMethod { service, method, .. } => {
-            text.call.value.service == *service && text.call.value.method == *method
-        }
+    let is_about = |call: &Call| match error {
+        DescriptorsError::UnknownService { service, .. } => call.service == *service,
+        DescriptorsError::UnknownMethod { service, method, .. } => call.service == *service && call.method == *method,
         _ => false,
     };
     let steps = document.steps.iter().filter(|step| step.participant.value == *participant);
-    let mut calls = steps.flat_map(StepText::operations).filter(|(_, text)| is_about(text));
-    calls.next().map(|(_, text)| text.call.place)
+    let mut calls = steps.flat_map(StepText::operations).filter_map(|(_, text)| text.call.grpc());
+    calls.find(|call| is_about(&call.value)).map(|call| call.place)
 }
 
 fn report(error: &DescriptorsError, place: Place, findings: &mut Findings) {
@@ -133,23 +179,28 @@ fn report(error: &DescriptorsError, place: Place, findings: &mut Findings) {
 }
 
 /// Checks requests and reads against the methods' messages.
-fn check(document: &Document, methods: &[[Option<Method>; 4]], findings: &mut Findings) -> bool {
+fn check_names(document: &Document, methods: &[TypesOfStep], type_of: TypeOf<'_>, findings: &mut Findings) {
     for (step, methods_of_step) in document.steps.iter().zip(methods) {
+        if findings.is_full() {
+            break;
+        }
         findings.about(Some(step.name.as_str()));
         if let Some(when) = &step.when {
             check_reads(when, None, document, methods, findings);
         }
         for (operation, text) in step.operations() {
-            let Some(method) = &methods_of_step[slot(operation)] else { continue };
-            check_request(&text.request, &method.input, findings);
+            // An HTTP operation has no descriptors; what it reads of other steps is checked all the same.
+            let method = methods_of_step[slot(operation)].as_ref();
+            if let Some(method) = method {
+                check_request(&text.request, &method.input, type_of, findings);
+            }
             let conditions = [&text.rejected_when, &text.pending_when, &text.when].into_iter().flatten();
-            for expression in text.request.expressions().into_iter().chain(conditions) {
-                check_reads(expression, Some(&method.output), document, methods, findings);
+            for expression in text.expressions().into_iter().chain(conditions) {
+                check_reads(expression, method.map(|method| &method.output), document, methods, findings);
             }
         }
     }
     findings.about(None);
-    !findings.has_errors()
 }
 
 fn engine_definition(
@@ -191,13 +242,13 @@ fn assemble(document: &Document, engine: Definition, methods: BoundMethods) -> C
     let steps = document.steps.iter().zip(methods).map(|(step, mut methods)| {
         let operations = OPERATIONS.map(|operation| {
             let text = step.operation(operation)?;
-            methods[slot(operation)].take().map(|method| bound(step, text, method))
+            bound(step, text, methods[slot(operation)].take())
         });
         CompiledStep { when: step.when.clone(), reads: reads_of(step, &names), operations }
     });
     Compiled {
         file: Arc::clone(&document.file),
-        participants: document.calls().into_keys().collect(),
+        participants: document.protocols().into_keys().collect(),
         input: document.input.clone(),
         labels: document.labels.clone(),
         steps: steps.collect(),
@@ -211,7 +262,7 @@ const OPERATIONS: [Operation; 4] = [Operation::Action, Operation::Compensate, Op
 
 /// The steps whose outputs a step's condition and requests read.
 fn reads_of(step: &StepText, names: &BTreeMap<String, StepIndex>) -> Vec<StepIndex> {
-    let requests = step.operations().flat_map(|(_, text)| text.request.expressions());
+    let requests = step.operations().flat_map(|(_, text)| text.expressions());
     let expressions = step.when.iter().chain(requests);
     let paths = expressions.flat_map(|expression| expression.reads().iter().chain(expression.tests()));
     let mut reads: Vec<StepIndex> = paths.filter_map(|path| names.get(path.step()?).copied()).collect();
@@ -220,21 +271,25 @@ fn reads_of(step: &StepText, names: &BTreeMap<String, StepIndex>) -> Vec<StepInd
     reads
 }
 
-fn bound(step: &StepText, text: &OperationText, method: Method) -> CompiledOperation {
+fn bound(step: &StepText, text: &OperationText, method: Option<Method>) -> Option<CompiledOperation> {
     let own = |name: &str| name == step.name.as_str();
-    let reads_own_output =
-        text.request.expressions().into_iter().any(|expression| {
-            expression.reads().iter().chain(expression.tests()).filter_map(|path| path.step()).any(own)
-        });
-    CompiledOperation {
-        request: request(text, &method),
-        method,
+    let reads_own_output = text
+        .expressions()
+        .into_iter()
+        .any(|expression| expression.reads().iter().chain(expression.tests()).filter_map(|path| path.step()).any(own));
+    let target = match (&text.call, method) {
+        (CallText::Grpc(_), Some(method)) => Target::Grpc { request: request(text, &method), method },
+        (CallText::Http(http), _) => Target::Http { http: http.clone(), body: text.request.clone() },
+        (CallText::Grpc(_), None) => return None,
+    };
+    Some(CompiledOperation {
+        target,
         reads_own_output,
-        codes: text.codes.iter().map(|(code, outcome)| (*code, outcome.value)).collect(),
+        codes: text.codes.iter().map(|(code, outcome)| (code.clone(), outcome.value)).collect(),
         rejected_when: text.rejected_when.clone(),
         pending_when: text.pending_when.clone(),
         when: text.when.clone(),
-    }
+    })
 }
 
 /// Encodes a request now if it is the same for every saga.

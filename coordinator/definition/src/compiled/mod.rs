@@ -7,6 +7,7 @@
 mod compile;
 mod prepare;
 mod reply;
+mod scripted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +19,13 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::descriptors::Method;
-use crate::document::MappedOutcome;
+use crate::document::{MappedOutcome, Protocol};
 use crate::expression::Expression;
 use crate::expression::variables::Variables;
+use crate::http::HttpText;
 use crate::input::{InputError, InputSchema, read_json};
 use crate::template::Template;
+pub use compile::check;
 pub use prepare::{PrepareError, Prepared, Scope};
 pub use reply::{Judgement, ReplyError};
 
@@ -49,14 +52,19 @@ struct CompiledStep {
 }
 
 struct CompiledOperation {
-    method: Method,
-    request: Request,
+    target: Target,
     /// Its request needs the output of its own step's action.
     reads_own_output: bool,
-    codes: BTreeMap<&'static str, MappedOutcome>,
+    codes: BTreeMap<String, MappedOutcome>,
     rejected_when: Option<Expression>,
     pending_when: Option<Expression>,
     when: Option<Expression>,
+}
+
+/// What is called.
+enum Target {
+    Grpc { method: Method, request: Request },
+    Http { http: Box<HttpText>, body: Template },
 }
 
 enum Request {
@@ -122,9 +130,21 @@ impl Compiled {
         self.labels.iter().map(|(label, template)| label_value(label, template, &variables)).collect()
     }
 
-    /// The method that an operation calls; `None` where the step doesn't have it.
+    /// The gRPC method that an operation calls; `None` where the step doesn't have it, or calls it by HTTP.
     pub fn method(&self, step: StepIndex, operation: Operation) -> Option<&Method> {
-        self.operation(step, operation).map(|operation| &operation.method)
+        match &self.operation(step, operation)?.target {
+            Target::Grpc { method, .. } => Some(method),
+            Target::Http { .. } => None,
+        }
+    }
+
+    /// How an operation is called; `None` where the step doesn't have it. By HTTP, its prepared request is a
+    /// [`crate::HttpRequest`].
+    pub fn protocol(&self, step: StepIndex, operation: Operation) -> Option<Protocol> {
+        Some(match &self.operation(step, operation)?.target {
+            Target::Grpc { .. } => Protocol::Grpc,
+            Target::Http { .. } => Protocol::Http,
+        })
     }
 
     /// The steps whose outputs preparing this step may read; sorted. Others need not be in a [`Scope`].
@@ -132,7 +152,8 @@ impl Compiled {
         self.steps.get(step.get()).map_or(&[], |step| &step.reads)
     }
 
-    /// What a status code means to an operation, where its `codes:` say so. `code` is gRPC's name, `FAILED_PRECONDITION`.
+    /// What a status code means to an operation, where its `codes:` say so. `code` is gRPC's name, `FAILED_PRECONDITION`, or
+    /// an HTTP status, `409`.
     pub fn code(&self, step: StepIndex, operation: Operation, code: &str) -> Option<MappedOutcome> {
         self.operation(step, operation)?.codes.get(code).copied()
     }
@@ -142,7 +163,8 @@ impl Compiled {
     }
 }
 
-fn slot(operation: Operation) -> usize {
+/// Where an operation is in arrays of a step's operations.
+pub(crate) fn slot(operation: Operation) -> usize {
     match operation {
         Operation::Action => 0,
         Operation::Compensate => 1,

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use amends_engine::event::Event;
 use amends_engine::ids::{Operation, SagaKey, StepIndex};
 use amends_engine::payload::Payload;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Compiled, CompiledOperation, Request, slot};
+use super::{Compiled, CompiledOperation, Request, Target, slot};
 use crate::expression::EvaluateError;
 use crate::expression::path::dotted;
 use crate::expression::variables::{Outputs, Variables};
@@ -85,6 +86,15 @@ impl Compiled {
         Ok(Prepared::Requests(requests))
     }
 
+    /// The event that the engine waits for: what [`Self::prepare`] gave.
+    pub fn prepared(&self, step: StepIndex, operation: Operation, scope: &Scope<'_>) -> Event {
+        match self.prepare(step, operation, scope) {
+            Ok(Prepared::Requests(requests)) => Event::Prepared { step, operation, requests },
+            Ok(Prepared::Skipped) => Event::ConditionFalse { step },
+            Err(error) => Event::PrepareFailed { step, operation, message: error.to_string() },
+        }
+    }
+
     fn variables<'a>(&'a self, scope: &Scope<'a>) -> Variables<'a> {
         Variables {
             input: Some(scope.input),
@@ -104,12 +114,15 @@ impl Compiled {
 }
 
 fn make(operation: &CompiledOperation, variables: &Variables<'_>) -> Result<Payload, (Place, String)> {
-    let template = match &operation.request {
-        Request::Encoded(bytes) => return Ok(Payload::protobuf(bytes.clone())),
-        Request::Template(template) => template,
+    let (method, template) = match &operation.target {
+        Target::Grpc { request: Request::Encoded(bytes), .. } => return Ok(Payload::protobuf(bytes.clone())),
+        Target::Grpc { method, request: Request::Template(template) } => (method, template),
+        Target::Http { http, body } => {
+            let request = http.render(body, variables).map_err(split)?;
+            return Ok(Payload::protobuf(request.encode()));
+        }
     };
     let value = template.render(variables).map_err(split)?;
-    let method = &operation.method;
     let message = to_message(&method.input, &value).map_err(|mismatch| {
         let path = mismatch.path();
         let (field, request) = (dotted(&path), method.input.full_name());

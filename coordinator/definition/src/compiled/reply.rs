@@ -7,7 +7,7 @@ use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::outcome::Why;
 use amends_engine::payload::{Encoding, Payload};
 
-use super::{Compiled, CompiledOperation};
+use super::{Compiled, CompiledOperation, Target};
 use crate::expression::variables::Variables;
 use crate::expression::{EvaluateError, Expression};
 use crate::input::{InputError, read_json};
@@ -47,10 +47,13 @@ pub enum ReplyError {
 }
 
 impl Compiled {
-    /// An operation's reply as JSON: 64-bit integers as numbers, fields with their names in the .proto file, defaults
-    /// written out. The same bytes give the same JSON.
+    /// An operation's reply as JSON. Of HTTP it is the body as it came, if that is JSON. Of gRPC: 64-bit integers as numbers,
+    /// fields with their names in the .proto file, defaults written out. The same bytes give the same JSON.
     pub fn decode_reply(&self, step: StepIndex, operation: Operation, bytes: &[u8]) -> Result<Payload, ReplyError> {
-        let method = &self.reply_of(step, operation)?.method;
+        let method = match &self.reply_of(step, operation)?.target {
+            Target::Grpc { method, .. } => method,
+            Target::Http { .. } => return read_body(bytes),
+        };
         match to_json(&method.output, method.output_has_maps, bytes) {
             Ok(json) => Ok(Payload::json(json)),
             Err(error) => {
@@ -99,4 +102,17 @@ impl Compiled {
 
 fn no_value(error: EvaluateError) -> ReplyError {
     ReplyError::Expression { message: error.message }
+}
+
+/// The body of an HTTP reply, which must be JSON with integers that can be kept.
+fn read_body(bytes: &[u8]) -> Result<Payload, ReplyError> {
+    let unreadable = |error| {
+        let text = match error {
+            InputError::TooManyDigits { .. } => "the reply has an integer of more than 64 bits",
+            InputError::NotJson { .. } | InputError::Schema { .. } => "the reply's body is not JSON",
+        };
+        ReplyError::Unreadable(text.to_owned(), None)
+    };
+    read_json(bytes).map_err(unreadable)?;
+    Ok(Payload::json(bytes.to_vec()))
 }

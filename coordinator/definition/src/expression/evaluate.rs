@@ -20,6 +20,8 @@ use super::variables::{Found, Variables};
 
 /// Most node evaluations of one expression, estimated.
 const WORK_MAX: u64 = 4_000_000;
+/// What a pattern can cost for each byte of the text.
+const PATTERN_WORK: u64 = 16;
 /// Most bytes that one expression may build, estimated.
 const SIZE_MAX: u64 = 512 << 20;
 
@@ -69,7 +71,7 @@ impl VariableResolver for Resolver<'_> {
 
 /// Refuses what could take too long or grow too large with these values.
 fn check_budget(tree: &Tree, source: &str, variables: &Variables<'_>) -> Result<(), String> {
-    if tree.loops == 0 && tree.additions == 0 && tree.nodes <= WORK_MAX {
+    if tree.loops == 0 && tree.additions == 0 && tree.patterns == 0 {
         return Ok(());
     }
     let mut measure = Measure { bytes: source.len() as u64, longest: tree.longest_list };
@@ -82,7 +84,8 @@ fn check_budget(tree: &Tree, source: &str, variables: &Variables<'_>) -> Result<
     }
     let grown = tree.additions + 1;
     let rounds = (measure.longest.max(1) * grown).saturating_pow(tree.loops);
-    let work = rounds.saturating_mul(tree.nodes);
+    let searched = tree.patterns.saturating_mul(measure.bytes).saturating_mul(PATTERN_WORK);
+    let work = rounds.saturating_mul(tree.nodes.saturating_add(searched));
     let size = rounds.saturating_mul(measure.bytes).saturating_mul(grown);
     if work > WORK_MAX || size > SIZE_MAX {
         return Err("it is too much work for lists and texts of this size".to_owned());

@@ -5,6 +5,8 @@
 //! since values are what customers sent (reliability-and-security §4.6). `parse.rs` limits texts, `rewrite.rs` trees.
 
 mod evaluate;
+mod infer;
+mod operators;
 mod parse;
 pub(crate) mod path;
 mod rewrite;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use infer::{Inferred, TypeTrouble};
 pub(crate) use parse::Trouble;
 use path::{Path, Root};
 use variables::Variables;

@@ -75,6 +75,9 @@ fn plainly(message: &str) -> String {
     let message = message.split(" expecting").next().unwrap_or(message).trim();
     let unexpected =
         ["mismatched input ", "extraneous input ", "no viable alternative at input ", "token recognition error at: "];
+    if message.contains("Recursion") {
+        return "it is nested too deeply".to_owned();
+    }
     match unexpected.iter().find_map(|prefix| message.strip_prefix(prefix)) {
         Some("'<EOF>'") => "it ends too early".to_owned(),
         Some(text) => format!("{} is not expected here", shown(text)),

@@ -18,6 +18,8 @@ const TREE_DEPTH_MAX: usize = 20;
 /// Most loops (`all`, `exists`, `map` …) inside one another.
 const LOOPS_MAX: u32 = 2;
 
+/// Largest compiled pattern of a `matches`, in bytes. Compiling one takes half a millisecond.
+const PATTERN_SIZE_MAX: usize = 64 << 10;
 /// What a `matches` counts for: its pattern is compiled at every evaluation.
 const MATCHES_NODES: u64 = 20_000;
 
@@ -50,6 +52,8 @@ pub(super) struct Tree {
     pub(super) nodes: u64,
     /// Additions in it: what makes texts and lists grow.
     pub(super) additions: u64,
+    /// Calls of `matches` in it.
+    pub(super) patterns: u64,
     /// Most loops inside one another.
     pub(super) loops: u32,
     /// Longest list written out in it.
@@ -118,6 +122,8 @@ impl Rewriter<'_> {
         self.tree.additions += u64::from(call.func_name == operators::ADD);
         if call.func_name == "matches" {
             self.tree.nodes += MATCHES_NODES;
+            self.tree.patterns += 1;
+            check_pattern(call.args.last())?;
         }
         if let Some(target) = &mut call.target {
             self.rewrite(target, depth + 1)?;
@@ -217,6 +223,19 @@ pub(super) fn check_path(path: &Path) -> Result<(), Trouble> {
             Err(trouble("`saga` alone has no value", "use `saga.id`, `saga.namespace` or `saga.definition`"))
         }
         _ => Ok(()),
+    }
+}
+
+/// A pattern is compiled at every evaluation, so that it must be known and small.
+fn check_pattern(pattern: Option<&IdedExpr>) -> Result<(), Trouble> {
+    match pattern.and_then(|pattern| literal_text(&pattern.expr)) {
+        Some(pattern) => match crate::input::trouble_with(&pattern, PATTERN_SIZE_MAX) {
+            Some((message, mend)) => Err(trouble(format!("`matches`: {message}"), mend)),
+            None => Ok(()),
+        },
+        None => {
+            Err(trouble("the pattern of `matches` is not written out", "write it as a text: `.matches('^[a-z]+$')`"))
+        }
     }
 }
 

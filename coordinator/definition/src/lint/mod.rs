@@ -2,25 +2,34 @@
 //!
 //! The rules need only the definition; what needs the participants' descriptors is found by [`crate::Compiled::compile`].
 //! `order.rs` has the rules about `after`, `pivot.rs` those about turning back, `reads.rs` those about what expressions
-//! read. Invariant: a definition without error findings is accepted by [`amends_engine::definition::Definition::new`].
+//! read, `http.rs` those about HTTP operations. Invariant: a definition without error findings is accepted by [`amends_engine::definition::Definition::new`].
 
+mod http;
 mod order;
 mod pivot;
 mod reads;
 
 use crate::document::{Document, Located, StepText};
 use crate::finding::{Finding, Findings, shown_duration};
-use crate::rules;
+use crate::{rules, types};
+pub use http::check_protocols;
 pub(crate) use order::Order;
 
 /// Every finding of the rules, in the order of the text. Warnings are among them.
 pub fn lint(document: &Document) -> Vec<Finding> {
     let mut findings = Findings::new(&document.file);
-    let order = Order::of(document, &mut findings);
-    check_timeouts(document, order.as_ref(), &mut findings);
-    pivot::check(document, order.as_ref(), &mut findings);
-    reads::check(document, order.as_ref(), &mut findings);
+    structure(document, &mut findings);
+    types::check(document, &[], &mut findings);
     findings.into_sorted()
+}
+
+/// The rules that need no types.
+pub(crate) fn structure(document: &Document, findings: &mut Findings) {
+    let order = Order::of(document, findings);
+    check_timeouts(document, order.as_ref(), findings);
+    pivot::check(document, order.as_ref(), findings);
+    reads::check(document, order.as_ref(), findings);
+    http::check(document, findings);
 }
 
 fn check_timeouts(document: &Document, order: Option<&Order>, findings: &mut Findings) {

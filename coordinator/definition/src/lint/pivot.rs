@@ -4,7 +4,7 @@
 //! undo every step that it may have begun, or the definition says why not.
 
 use super::Order;
-use crate::document::{Document, MappedOutcome, StepText};
+use crate::document::{Document, MappedOutcome, Protocol, StepText};
 use crate::finding::Findings;
 use crate::rules;
 
@@ -41,6 +41,12 @@ fn check_pivot(step: &StepText, findings: &mut Findings) {
         let message = "a pivot that reads ALREADY_EXISTS as rejected undoes the saga when only its repeat was refused";
         let mend = "leave it out (it is unknown then, and a `query` settles it), or map it to `succeeded`";
         findings.error(rules::PIVOT_ALREADY_EXISTS, outcome.place, message, mend);
+    }
+    let conflict = step.action.codes.get("409").filter(|outcome| outcome.value == MappedOutcome::Rejected);
+    if let Some(outcome) = conflict.filter(|_| step.action.call.protocol() == Protocol::Http) {
+        let message = "many services answer a repeat with 409: a pivot that reads it as rejected undoes the saga then";
+        let mend = "map it only if the service never answers a repeat so; else leave it out, and add a `query`";
+        findings.warning(rules::PIVOT_ALREADY_EXISTS, outcome.place, message, mend);
     }
     if step.action.may_be_pending() && step.within.is_none() && step.query.is_none() {
         let message = "a pivot that may be pending could stay so for ever: the saga can neither go on nor turn back";

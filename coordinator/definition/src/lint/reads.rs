@@ -21,7 +21,7 @@ pub(super) fn check(document: &Document, order: Option<&Order>, findings: &mut F
             reader.check(when, None, findings);
         }
         for (operation, text) in step.operations() {
-            for expression in text.request.expressions() {
+            for expression in text.expressions() {
                 reader.check(expression, Some((operation, text.word)), findings);
             }
         }

@@ -49,8 +49,11 @@ impl Reader {
             return self.wrong_kind(node, what, "a map", &format!("with {}", known.join(", ")));
         };
         for (key, _) in entries {
+            if self.findings.is_full() {
+                break;
+            }
             let name = key.text.as_str();
-            if matches!(name, "for_each" | "http" | "url") && !known.contains(&name) {
+            if matches!(name, "for_each" | "url") && !known.contains(&name) {
                 let message = format!("`{name}` is not supported yet");
                 self.findings.error(rules::NOT_SUPPORTED, key.place, message, "write one step per gRPC call");
             } else if !known.contains(&name) {

@@ -4,8 +4,13 @@
 //! that is [`crate::lint`]. `fields.rs` reads maps and single values, `step.rs` steps, `operation.rs` calls. Invariant: a
 //! field that isn't known is an error, never ignored: a mistyped `compensate` must not mean "none".
 
+mod expectation;
 mod fields;
+mod http;
+mod named;
 mod operation;
+mod replies;
+mod scenarios;
 mod step;
 
 use std::sync::Arc;
@@ -17,12 +22,14 @@ use amends_engine::ids::DefinitionName;
 use crate::big_stack;
 use crate::document::{Document, Format};
 use crate::expression::path::Root;
-use crate::finding::{Finding, Findings, Place};
+use crate::finding::{Finding, Findings, Place, shown};
 use crate::input::InputSchema;
 use crate::rules;
 use crate::template::Template;
 use crate::tree::{Node, NodeValue, read_json, read_yaml};
 use fields::Fields;
+pub(crate) use scenarios::bind_scenarios;
+pub use scenarios::{SCENARIOS_SIZE_MAX, parse_scenarios};
 
 /// Longest definition, in bytes.
 pub const SOURCE_MAX: usize = 64 * 1024;
@@ -120,7 +127,7 @@ impl Reader {
 
     fn label(&mut self, key: &crate::tree::Key, value: &Node) -> Option<(String, Template)> {
         if DefinitionName::parse(&key.text).is_err() {
-            let message = format!("`{}` is no name for a label", key.text);
+            let message = format!("`{}` is no name for a label", shown(&key.text));
             self.findings.error(rules::BAD_NAME, key.place, message, fields::NAME_MEND);
             return None;
         }

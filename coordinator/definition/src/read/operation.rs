@@ -11,15 +11,16 @@ use amends_engine::ids::Operation;
 use super::Reader;
 use super::step::STEP_ROOTS;
 use crate::codes;
-use crate::document::{Call, Located, MappedOutcome, OperationText};
+use crate::document::{Call, CallText, Located, MappedOutcome, OperationText, Protocol};
 use crate::expression::path::Root;
 use crate::finding::{did_you_mean, shown, shown_duration};
 use crate::rules;
 use crate::template::Template;
 use crate::tree::{Node, NodeValue};
 
-const KNOWN: &[&str] = &["call", "request", "timeout", "retry", "codes", "rejected_when", "pending_when"];
-const KNOWN_QUERY: &[&str] = &["call", "request", "timeout", "retry", "when"];
+const KNOWN: &[&str] =
+    &["call", "request", "timeout", "retry", "codes", "rejected_when", "pending_when", "http", "headers"];
+const KNOWN_QUERY: &[&str] = &["call", "request", "timeout", "retry", "when", "http", "headers"];
 const REPLY: &[Root] = &[Root::Reply];
 const OUTCOMES: [(&str, MappedOutcome); 4] = [
     ("succeeded", MappedOutcome::Succeeded),
@@ -37,16 +38,21 @@ impl Reader {
             Operation::Confirm => ("a confirm", KNOWN),
         };
         let fields = self.fields(node, what, known)?;
-        let call = self.required(&fields, "call", "call: inventory.v1.Inventory/Reserve");
-        let call = call.and_then(|node| self.call(node));
-        let request = self.optional(&fields, "request", |reader, node| reader.request(node));
+        let call = if fields.get("http").is_some() || fields.get("headers").is_some() {
+            self.http(&fields)
+        } else {
+            let call = self.required(&fields, "call", "call: inventory.v1.Inventory/Reserve");
+            call.and_then(|node| self.call(node)).map(CallText::Grpc)
+        };
+        let protocol = if fields.get("http").is_some() { Protocol::Http } else { Protocol::Grpc };
+        let request = self.optional(&fields, "request", |reader, node| reader.request(node, protocol));
         let mut policy = match operation {
             Operation::Action | Operation::Query => Policy::action(),
             Operation::Compensate | Operation::Confirm => Policy::finishing(),
         };
         let timeout = self.optional(&fields, "timeout", Self::duration);
         let retry = self.optional(&fields, "retry", |reader, node| reader.retry(node, &mut policy));
-        let codes = self.optional(&fields, "codes", Self::codes);
+        let codes = self.optional(&fields, "codes", |reader, node| reader.codes(node, protocol));
         let rejected_when = self.optional(&fields, "rejected_when", |reader, node| reader.condition(node, REPLY));
         let pending_when = self.optional(&fields, "pending_when", |reader, node| reader.condition(node, REPLY));
         let when = self.optional(&fields, "when", |reader, node| reader.condition(node, REPLY));
@@ -86,8 +92,9 @@ impl Reader {
         }
     }
 
-    fn request(&mut self, node: &Node) -> Option<Template> {
+    fn request(&mut self, node: &Node, protocol: Protocol) -> Option<Template> {
         match &node.value {
+            NodeValue::List(_) if protocol == Protocol::Http => Template::read(node, STEP_ROOTS, &mut self.findings),
             NodeValue::Map(_) | NodeValue::Text(_) => Template::read(node, STEP_ROOTS, &mut self.findings),
             _ => self.wrong_kind(
                 node,
@@ -136,26 +143,26 @@ impl Reader {
         value
     }
 
-    fn codes(&mut self, node: &Node) -> Option<BTreeMap<&'static str, Located<MappedOutcome>>> {
+    fn codes(&mut self, node: &Node, protocol: Protocol) -> Option<BTreeMap<String, Located<MappedOutcome>>> {
         let NodeValue::Map(entries) = &node.value else {
-            return self.wrong_kind(node, "`codes`", "a map", "codes: { ABORTED: rejected }");
+            let example = match protocol {
+                Protocol::Grpc => "codes: { ABORTED: rejected }",
+                Protocol::Http => "codes: { 409: rejected }",
+            };
+            return self.wrong_kind(node, "`codes`", "a map", example);
         };
         let mut codes = BTreeMap::new();
         for (key, value) in entries {
-            let Some(code) = codes::MAPPABLE.into_iter().find(|code| *code == key.text) else {
+            if let Err(mend) = check_code(&key.text, protocol) {
                 let message = format!("`{}` is no status code that can be mapped", shown(&key.text));
-                let mend = match key.text.as_str() {
-                    "OK" => "say by the reply what it means: `rejected_when`, `pending_when`".to_owned(),
-                    other => did_you_mean(other, codes::MAPPABLE),
-                };
                 self.findings.error(rules::BAD_CODE, key.place, message, mend);
                 continue;
-            };
+            }
             let text = self.text(value, "what a code means")?;
             let words = OUTCOMES.map(|(word, _)| word);
             match OUTCOMES.into_iter().find(|(word, _)| *word == text) {
                 Some((_, outcome)) => {
-                    codes.insert(code, Located { value: outcome, place: value.place });
+                    codes.insert(key.text.clone(), Located { value: outcome, place: value.place });
                 }
                 None => {
                     let message = format!("{:?} is nothing that a code can mean", shown(text));
@@ -164,5 +171,18 @@ impl Reader {
             }
         }
         Some(codes)
+    }
+}
+
+/// The mend, where it is no code that can be mapped.
+fn check_code(code: &str, protocol: Protocol) -> Result<(), String> {
+    match protocol {
+        Protocol::Grpc if codes::MAPPABLE.contains(&code) => Ok(()),
+        Protocol::Grpc if code == "OK" => {
+            Err("say by the reply what it means: `rejected_when`, `pending_when`".to_owned())
+        }
+        Protocol::Grpc => Err(did_you_mean(code, codes::MAPPABLE)),
+        Protocol::Http if codes::is_mappable_status(code) => Ok(()),
+        Protocol::Http => Err("an HTTP operation maps status numbers from 200 to 599: `409: rejected`".to_owned()),
     }
 }

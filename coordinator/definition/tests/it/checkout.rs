@@ -175,14 +175,14 @@ fn what_cannot_be_prepared_names_its_place_and_no_value() {
     let failed = |step, input: &Value| prepare(&compiled, step, Operation::Action, input, &none).expect_err("fails");
     assert_eq!(
         failed(CHARGE, &input()),
-        "examples/checkout/checkout.saga.yaml:76:25: step charge, action: `steps['reserve-stock']` isn't there"
+        "examples/checkout/checkout.saga.yaml:77:25: step charge, action: `steps['reserve-stock']` isn't there"
     );
     let mut wrong = input();
     wrong["amount_minor"] = json!("4111x");
     let error = failed(HOLD, &wrong);
     assert_eq!(
         error,
-        "examples/checkout/checkout.saga.yaml:54:90: step hold-funds, action: `amount_minor` of account.v1.HoldRequest: it must \
+        "examples/checkout/checkout.saga.yaml:55:90: step hold-funds, action: `amount_minor` of account.v1.HoldRequest: it must \
          be an int64 and is a text that isn't one — correct the value or the field"
     );
     wrong["amount_minor"] = json!(10.0);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use amends_definition::{Body, BodyError, Call, Compiled, Format, parse, prune};
+use amends_definition::{Body, BodyError, Call, Compiled, Format, check_descriptors, parse, prune};
 use amends_engine::ids::{Operation, ParticipantName, StepIndex, Version};
 use bytes::Bytes;
 use prost::Message as _;
-use prost_reflect::prost_types::FileDescriptorSet;
+use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-use crate::descriptors::{compile, name, participants, root};
+use crate::descriptors::{compile, edition_2023, name, participants, root};
 
 fn source() -> String {
     std::fs::read_to_string(root().join("examples/checkout/checkout.saga.yaml")).expect("example")
@@ -112,23 +112,83 @@ fn only_what_is_called_is_kept() {
     assert_eq!(decoded.expect("reply").bytes.as_ref(), br#"{"tags":{"a":"y","b":"x"}}"#);
 }
 
+/// Files import each other and messages lead to each other as deeply as there are any: following them must not use up the stack.
+#[test]
+fn descriptors_of_any_depth_give_an_answer() {
+    use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
+    use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto};
+
+    const DEPTH: usize = 20_000;
+    let mut set = FileDescriptorSet::decode(participants()[&name("payment")].clone()).expect("set");
+    let mut chained = set.clone();
+    for number in 0..DEPTH {
+        chained.file[number].dependency.push(format!("{number}.proto"));
+        chained.file.push(FileDescriptorProto { name: Some(format!("{number}.proto")), ..Default::default() });
+    }
+    let call = Call { service: "payment.v1.Payment".into(), method: "Charge".into() };
+    let pruned = prune(&chained.encode_to_vec(), std::slice::from_ref(&call)).expect("pruned");
+    assert_eq!(FileDescriptorSet::decode(pruned).expect("set").file.len(), DEPTH + 1);
+
+    let message = |number: usize| DescriptorProto {
+        name: Some(format!("M{number}")),
+        field: Vec::from_iter((number + 1 < DEPTH).then(|| FieldDescriptorProto {
+            name: Some("next".into()),
+            number: Some(1),
+            label: Some(Label::Optional.into()),
+            r#type: Some(Type::Message.into()),
+            type_name: Some(format!(".payment.v1.M{}", number + 1)),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    set.file[0].message_type.extend((0..DEPTH).map(message));
+    for method in &mut set.file[0].service[0].method {
+        method.output_type = Some(".payment.v1.M0".into());
+    }
+    let source = "saga: t\nsteps:\n  - { step: s, participant: payment, pivot: true, action: { call: payment.v1.Payment/Charge } }\n";
+    let document = parse(source, Format::Yaml, "t").expect("document");
+    let descriptors = BTreeMap::from([(name("payment"), set.encode_to_vec().into())]);
+    assert!(Compiled::compile(&document, Version(1), &descriptors).is_ok());
+}
+
 #[test]
 fn editions_say_what_to_do() {
-    let mut set = FileDescriptorSet::decode(participants()[&name("payment")].clone()).expect("set");
-    for file in &mut set.file {
-        file.syntax = Some("editions".to_owned());
-    }
-    let document = parse(&source(), Format::Yaml, "t").expect("document");
+    let source = source().replace("payment.v1.Payment/Charge", "shop.v1.Shop/Order");
+    let source = source.replace("payment.v1.Payment/GetCharge", "shop.v1.Shop/Find");
+    let document = parse(&source, Format::Yaml, "t").expect("document");
     let mut descriptors = participants();
-    descriptors.insert(name("payment"), set.encode_to_vec().into());
+    descriptors.insert(name("payment"), edition_2023());
     let found = Compiled::compile(&document, Version(1), &descriptors).expect_err("editions");
     assert_eq!(
         found.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        [
-            "t:65:18: error[AM-L051]: `payment/v1/payment.proto` uses Protobuf editions, which can't be read yet — describe the \
-          service in a proto3 file (the bytes on the wire are the same) and upload its descriptor set"
-        ]
+        ["t:66:18: error[AM-L051]: `shop.proto` uses Protobuf editions, which can't be read yet — describe the \
+          service in a proto3 file (the bytes on the wire are the same) and upload its descriptor set"]
     );
+}
+
+#[test]
+fn a_whole_set_is_checked_like_what_is_called_of_it() {
+    let all = crate::descriptors::world();
+    let problem = |participant: &str| check_descriptors(&all[&name(participant)]).map_err(|error| error.to_string());
+    assert_eq!(problem("shop"), Ok(()));
+    for (participant, message) in [
+        (
+            "editions",
+            "`shop.proto` uses Protobuf editions, which can't be read yet — describe the service in a proto3 file",
+        ),
+        (
+            "proto4",
+            "`google/protobuf/duration.proto` has the syntax \"proto4\", which doesn't exist — generate them again",
+        ),
+        (
+            "no-imports",
+            "`shop.proto` imports `google/protobuf/duration.proto`, which is not among them — include all imports",
+        ),
+        ("damaged", "they are no google.protobuf.FileDescriptorSet — make them with"),
+    ] {
+        let problem = problem(participant).expect_err(participant);
+        assert!(problem.starts_with(message), "{problem}");
+    }
 }
 
 #[test]
