@@ -34,4 +34,4 @@ pub mod step;
 pub mod time;
 
 pub use apply::{Applied, Changed, Ignored, IllegalEvent, apply, begin};
-pub use outstanding::{next_due, outstanding};
+pub use outstanding::{next_due, outstanding, unprepared};

@@ -50,6 +50,14 @@ pub fn outstanding(saga: &Saga) -> Vec<Effect> {
     effects
 }
 
+/// The first request that is to be prepared before this state may be committed.
+pub fn unprepared(saga: &Saga) -> Option<(StepIndex, Operation)> {
+    outstanding(saga).into_iter().find_map(|effect| match effect {
+        Effect::Prepare { step, operation } => Some((step, operation)),
+        Effect::Call { .. } => None,
+    })
+}
+
 fn expects_succeeded(saga: &Saga, step: StepIndex, operation: Operation) -> bool {
     let finishing = matches!(operation, Operation::Compensate | Operation::Confirm);
     finishing && saga.step(step).action.status == OperationStatus::Succeeded

@@ -83,6 +83,21 @@ pub enum StuckReason {
 }
 
 impl StuckReason {
+    /// Every reason.
+    pub const ALL: [StuckReason; 11] = [
+        Self::RetriesExhausted,
+        Self::CompensationRefused,
+        Self::ConfirmRefused,
+        Self::RejectedAfterPivot,
+        Self::PivotUnknown,
+        Self::BarrierRowMissing,
+        Self::KeyReused,
+        Self::ExpressionFailed,
+        Self::DefinitionOrParticipantMissing,
+        Self::Misconfigured,
+        Self::Poison,
+    ];
+
     /// The word used in lists, filters, alerts and messages.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -92,6 +92,9 @@ pub enum WaitingReason {
 }
 
 impl WaitingReason {
+    /// Every reason.
+    pub const ALL: [WaitingReason; 4] = [Self::RetryDue, Self::Pending, Self::Quiet, Self::Paused];
+
     /// The word used in lists and messages.
     pub fn as_str(self) -> &'static str {
         match self {

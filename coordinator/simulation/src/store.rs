@@ -188,6 +188,10 @@ impl Store for SimulatedStore {
         self.ask("open_sagas", self.world.store.open_sagas(shard)).await
     }
 
+    async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.ask("oldest_start", self.world.store.oldest_start()).await
+    }
+
     async fn list(
         &self,
         filter: &Filter,
@@ -199,6 +203,14 @@ impl Store for SimulatedStore {
 
     async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
         self.ask("count", self.world.store.count(filter)).await
+    }
+
+    async fn count_open(
+        &self,
+        namespace: &Namespace,
+        definition: &DefinitionName,
+    ) -> Result<Vec<(Version, String, u64)>, StoreError> {
+        self.ask("count_open", self.world.store.count_open(namespace, definition)).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -223,6 +235,25 @@ impl Store for SimulatedStore {
         version: Option<Version>,
     ) -> Result<Option<DefinitionRecord>, StoreError> {
         self.ask("get_definition", self.world.store.get_definition(namespace, name, version)).await
+    }
+
+    async fn definition_versions(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+    ) -> Result<Vec<DefinitionRecord>, StoreError> {
+        self.ask("definition_versions", self.world.store.definition_versions(namespace, name)).await
+    }
+
+    async fn deprecate_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+        deprecation: Option<Deprecation>,
+    ) -> Result<Option<DefinitionRecord>, StoreError> {
+        let work = self.world.store.deprecate_definition(namespace, name, version, deprecation);
+        self.ask("deprecate_definition", work).await
     }
 
     async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {

@@ -180,7 +180,18 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// A definition version as it was registered. Immutable.
+/// That a version takes no new sagas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecation {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who said so.
+    pub principal: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A definition version as it was registered. Immutable, but for its deprecation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionRecord {
     /// Whose.
@@ -197,6 +208,8 @@ pub struct DefinitionRecord {
     pub principal: String,
     /// Source, descriptors and all that compiling needs, encoded by whoever registers.
     pub body: Bytes,
+    /// Set on a version that takes no new sagas; its sagas run on. There is no delete.
+    pub deprecated: Option<Deprecation>,
 }
 
 /// A participant as it was registered last.
@@ -297,12 +310,22 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How many unfinished sagas there are in a shard.
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError>;
 
+    /// When the oldest saga started that the store still has, whatever its status; `None` when it has none.
+    async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Sagas that match, newest start first, and from the highest key down where they started together.
     async fn list(&self, filter: &Filter, after: Option<&Cursor>, limit: usize)
     -> Result<Page<ListedSaga>, StoreError>;
 
     /// How many sagas match, by status word, in the order of the words.
     async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// How many unfinished sagas of a definition there are, by version and status word, in the order of both.
+    async fn count_open(
+        &self,
+        namespace: &Namespace,
+        definition: &DefinitionName,
+    ) -> Result<Vec<(Version, String, u64)>, StoreError>;
 
     /// Removes finished sagas whose retention has passed (`retain_until <= now`), those first that passed it first, at most
     /// `limit`, keeping their ids reserved; says how many.
@@ -324,6 +347,22 @@ pub trait Store: Send + Sync + fmt::Debug {
         namespace: &Namespace,
         name: &DefinitionName,
         version: Option<Version>,
+    ) -> Result<Option<DefinitionRecord>, StoreError>;
+
+    /// All versions of a definition, the oldest first.
+    async fn definition_versions(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+    ) -> Result<Vec<DefinitionRecord>, StoreError>;
+
+    /// Marks a version as deprecated, or takes the mark away; the last word counts. `None`: there is no such version.
+    async fn deprecate_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+        deprecation: Option<Deprecation>,
     ) -> Result<Option<DefinitionRecord>, StoreError>;
 
     /// The latest version of every definition of a tenant, by name.

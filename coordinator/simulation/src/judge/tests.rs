@@ -9,6 +9,8 @@ use amends_engine::time::Timestamp;
 use amends_engine::{begin, standing};
 use amends_store::{Epoch, IndexRow, Nonce, OpId};
 
+use amends_runtime::participant::Origin;
+
 use super::*;
 use crate::scenario::{Library, Scenario};
 use crate::seams::VirtualClock;
@@ -76,6 +78,7 @@ impl Court {
             operation: Operation::Action,
             attempt,
             epoch: 7,
+            origin: Origin::default(),
             expects_succeeded: false,
             path: String::new(),
             request: bytes::Bytes::new(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use amends_engine::ids::{Namespace, ParticipantName, SagaId};
 
+use amends_runtime::participant::Origin;
+
 use super::*;
 use crate::faults::FaultPlan;
 use crate::seams::Dice;
@@ -16,6 +18,7 @@ fn call(operation: Operation, attempt: u32, order: &Order) -> Call {
         operation,
         attempt,
         epoch: 5,
+        origin: Origin::default(),
         expects_succeeded: false,
         path: "/sim.v1.Desk/Act".to_owned(),
         request: order.encode_to_vec().into(),

@@ -173,3 +173,29 @@ pub async fn counts_are_by_status(store: &dyn Store) {
     let running = Filter { statuses: vec!["running".into()], ..Filter::default() };
     assert_eq!(count(&running).await, expected[1..]);
 }
+
+/// What stays behind on which version: the unfinished of one definition and tenant.
+pub async fn open_sagas_are_counted_by_version(store: &dyn Store) {
+    let owner = Owner::of(store, "node-a").await;
+    let counts = async |name: &str| store.count_open(&namespace("default"), &definition(name)).await.expect("readable");
+    assert_eq!(counts("checkout").await, []);
+    for (id, version, status, name) in [
+        ("a", 2, "running", "checkout"),
+        ("b", 10, "stuck", "checkout"),
+        ("c", 2, "running", "checkout"),
+        ("d", 2, "stuck", "checkout"),
+        ("e", 2, "running", "refund"),
+        ("f", 2, "running", "checkout"),
+    ] {
+        let change = |index: &mut IndexRow| {
+            (index.version, index.status, index.definition) = (Version(version), status, definition(name));
+        };
+        start(&owner, &key(id), 1, change).await;
+    }
+    start(&owner, &key_in("other", "a"), 1, |index| index.definition = definition("checkout")).await;
+    owner.write(owner.finish(&key("f"), 1, 99)).await;
+    let expected = [(2, "running", 2), (2, "stuck", 1), (10, "stuck", 1)];
+    let expected = expected.map(|(version, status, count)| (Version(version), status.to_owned(), count));
+    assert_eq!(counts("checkout").await, expected);
+    assert_eq!(counts("nothing").await, []);
+}

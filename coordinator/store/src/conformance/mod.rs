@@ -104,16 +104,20 @@ checks! {
         pages_stay_right_while_sagas_come_and_go,
         a_last_page_says_so,
         counts_are_by_status,
+        open_sagas_are_counted_by_version,
     }
     retention {
         what_is_over_is_swept,
         the_unfinished_is_never_swept,
         a_swept_id_stays_reserved,
         a_limit_is_kept,
+        the_oldest_start_counts_every_saga_that_is_still_there,
     }
     registry {
         the_same_definition_is_the_same_version,
         definitions_are_found_by_version,
+        all_versions_are_listed,
+        a_version_is_deprecated_and_back,
         the_latest_definitions_are_listed,
         participants_are_compared_and_set,
         participants_are_listed,

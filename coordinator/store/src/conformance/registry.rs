@@ -25,6 +25,7 @@ pub async fn the_same_definition_is_the_same_version(store: &dyn Store) {
         registered_at: Timestamp(1),
         principal: "team".into(),
         body: Bytes::from("one"),
+        deprecated: None,
     };
     assert_eq!(first, expected);
     assert_eq!(put(store, "default", "checkout", "one", 2).await, first);
@@ -47,6 +48,49 @@ pub async fn definitions_are_found_by_version(store: &dyn Store) {
     assert_eq!(get("default", Some(2)).await, Some(second));
     assert_eq!(get("default", Some(3)).await, None);
     assert_eq!(get("other", None).await, None);
+}
+
+/// The oldest first.
+pub async fn all_versions_are_listed(store: &dyn Store) {
+    let first = put(store, "default", "checkout", "one", 1).await;
+    let second = put(store, "default", "checkout", "two", 2).await;
+    put(store, "default", "refund", "one", 3).await;
+    put(store, "other", "checkout", "three", 4).await;
+    let versions = async |tenant: &str, name: &str| {
+        store.definition_versions(&namespace(tenant), &definition(name)).await.expect("readable")
+    };
+    assert_eq!(versions("default", "checkout").await, [first, second]);
+    assert_eq!(versions("nobody", "checkout").await, []);
+    assert_eq!(versions("default", "nothing").await, []);
+}
+
+/// By whom, why and since when; the content and the other versions stay as they are.
+pub async fn a_version_is_deprecated_and_back(store: &dyn Store) {
+    let first = put(store, "default", "checkout", "one", 1).await;
+    let second = put(store, "default", "checkout", "two", 2).await;
+    let other = put(store, "other", "checkout", "one", 3).await;
+    let (tenant, name) = (namespace("default"), definition("checkout"));
+    let mark = |version: u32, deprecation: Option<Deprecation>| {
+        store.deprecate_definition(&tenant, &name, Version(version), deprecation)
+    };
+    let why = |reason: &str| Deprecation { at: Timestamp(9), principal: "ops".into(), reason: reason.into() };
+    let expected = DefinitionRecord { deprecated: Some(why("it forgets the tax")), ..second.clone() };
+    assert_eq!(mark(2, Some(why("it forgets the tax"))).await.expect("writable"), Some(expected.clone()));
+    let get = async |version| store.get_definition(&tenant, &name, version).await.expect("readable");
+    assert_eq!(get(None).await, Some(expected.clone()), "it is still the latest");
+    assert_eq!(get(Some(Version(1))).await, Some(first.clone()));
+    assert_eq!(store.definition_versions(&tenant, &name).await.expect("readable"), [first, expected.clone()]);
+    assert_eq!(store.list_definitions(&tenant).await.expect("readable"), std::slice::from_ref(&expected));
+    assert_eq!(store.list_definitions(&namespace("other")).await.expect("readable"), [other], "tenants are apart");
+    assert_eq!(put(store, "default", "checkout", "two", 4).await, expected, "registering again changes nothing");
+
+    let again = DefinitionRecord { deprecated: Some(why("and the fee")), ..second.clone() };
+    assert_eq!(mark(2, Some(why("and the fee"))).await.expect("writable"), Some(again), "the last word counts");
+    assert_eq!(mark(2, None).await.expect("writable"), Some(second.clone()));
+    assert_eq!(mark(2, None).await.expect("writable"), Some(second.clone()), "a repeat is harmless");
+    assert_eq!(get(None).await, Some(second));
+    assert_eq!(mark(3, Some(why("x"))).await.expect("writable"), None);
+    assert_eq!(mark(3, None).await.expect("writable"), None);
 }
 
 /// One line per name.

@@ -74,3 +74,22 @@ pub async fn a_limit_is_kept(store: &dyn Store) {
     assert_eq!(owner.revision(&key("order-0")).await, 1);
     assert_eq!(sweep(store, 100, 10).await, 3);
 }
+
+/// Whatever its status: unfinished, parked, or ended and not swept yet. Participants sweep their own rows by it.
+pub async fn the_oldest_start_counts_every_saga_that_is_still_there(store: &dyn Store) {
+    let owner = Owner::of(store, "node-a").await;
+    let oldest = async || store.oldest_start().await.expect("readable").map(|at| at.0);
+    assert_eq!(oldest().await, None);
+    let started = |commit: Commit, at| {
+        let index = IndexRow { started_at: Timestamp(at), ..commit.index };
+        Commit { index, ..commit }
+    };
+    let (running, parked, ended) = (key("running"), key("parked"), key("ended"));
+    owner.write(started(owner.draft(&running, 0), 30)).await;
+    assert_eq!(oldest().await, Some(30));
+    owner.write(started(Commit { due: None, ..owner.draft(&parked, 0) }, 20)).await;
+    owner.write(started(owner.finish(&ended, 0, 50), 10)).await;
+    assert_eq!(oldest().await, Some(10));
+    assert_eq!(sweep(store, 50, 10).await, 1);
+    assert_eq!(oldest().await, Some(20), "the parked one stays");
+}

@@ -186,6 +186,10 @@ impl Store for MemoryStore {
         Ok(inner.sagas.values().filter(|row| row.shard == shard && row.index.open).count() as u64)
     }
 
+    async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.lock().sagas.values().map(|row| row.index.started_at).min())
+    }
+
     async fn list(
         &self,
         filter: &Filter,
@@ -214,6 +218,20 @@ impl Store for MemoryStore {
             *counts.entry(row.index.status).or_default() += 1;
         }
         Ok(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
+    }
+
+    async fn count_open(
+        &self,
+        namespace: &Namespace,
+        definition: &DefinitionName,
+    ) -> Result<Vec<(Version, String, u64)>, StoreError> {
+        let mut counts: BTreeMap<(Version, &'static str), u64> = BTreeMap::new();
+        for (key, Row { index, .. }) in &self.lock().sagas {
+            if index.open && key.namespace == *namespace && index.definition == *definition {
+                *counts.entry((index.version, index.status)).or_default() += 1;
+            }
+        }
+        Ok(counts.into_iter().map(|((version, status), count)| (version, status.to_owned(), count)).collect())
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -256,6 +274,7 @@ impl Store for MemoryStore {
             registered_at: now,
             principal: principal.to_owned(),
             body,
+            deprecated: None,
         };
         versions.push(record.clone());
         Ok(record)
@@ -274,6 +293,30 @@ impl Store for MemoryStore {
             None => versions.last(),
         };
         Ok(found.cloned())
+    }
+
+    async fn definition_versions(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+    ) -> Result<Vec<DefinitionRecord>, StoreError> {
+        Ok(self.lock().definitions.get(&(namespace.clone(), name.clone())).cloned().unwrap_or_default())
+    }
+
+    async fn deprecate_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+        deprecation: Option<Deprecation>,
+    ) -> Result<Option<DefinitionRecord>, StoreError> {
+        let mut inner = self.lock();
+        let versions = inner.definitions.get_mut(&(namespace.clone(), name.clone()));
+        let found = versions.and_then(|versions| versions.iter_mut().find(|record| record.version == version));
+        Ok(found.map(|record| {
+            record.deprecated = deprecation;
+            record.clone()
+        }))
     }
 
     async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {

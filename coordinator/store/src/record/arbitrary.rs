@@ -41,19 +41,7 @@ fn operation_name() -> impl Strategy<Value = Operation> {
 }
 
 fn stuck_reason() -> impl Strategy<Value = StuckReason> {
-    select(vec![
-        StuckReason::RetriesExhausted,
-        StuckReason::CompensationRefused,
-        StuckReason::ConfirmRefused,
-        StuckReason::RejectedAfterPivot,
-        StuckReason::PivotUnknown,
-        StuckReason::BarrierRowMissing,
-        StuckReason::KeyReused,
-        StuckReason::ExpressionFailed,
-        StuckReason::DefinitionOrParticipantMissing,
-        StuckReason::Misconfigured,
-        StuckReason::Poison,
-    ])
+    select(StuckReason::ALL.to_vec())
 }
 
 fn outcome_kind() -> impl Strategy<Value = OutcomeKind> {

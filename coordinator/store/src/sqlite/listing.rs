@@ -4,7 +4,7 @@
 //! by one and merged, so that a page costs a page, however many sagas have each status.
 //! Invariant: the order (start, namespace, id, all downwards) never changes for a saga, so a cursor stays right.
 
-use amends_engine::ids::SagaKey;
+use amends_engine::ids::{DefinitionName, Namespace, SagaKey, Version};
 use amends_engine::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -176,6 +176,23 @@ pub(super) fn count(conn: &Connection, filter: &Filter) -> rusqlite::Result<Vec<
     rows.collect()
 }
 
+/// See [`crate::Store::count_open`]. Walks all sagas of the definition that are kept.
+pub(super) fn count_open(
+    conn: &Connection,
+    namespace: &Namespace,
+    definition: &DefinitionName,
+) -> rusqlite::Result<Vec<(Version, String, u64)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT version, status, count(*) FROM saga INDEXED BY saga_definition WHERE definition = ?1 AND namespace = ?2 \
+         AND open = 1 GROUP BY version, status ORDER BY version, status",
+    )?;
+    let rows = statement.query_map([definition.as_str(), namespace.as_str()], |row| {
+        let status = String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?).into_owned();
+        Ok((Version(row.get(0)?), status, to_u64(row.get(2)?)))
+    })?;
+    rows.collect()
+}
+
 fn distinct_statuses(filter: &Filter) -> Vec<String> {
     let mut statuses = filter.statuses.clone();
     statuses.sort();
@@ -185,7 +202,7 @@ fn distinct_statuses(filter: &Filter) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use amends_engine::ids::{DefinitionName, Namespace, SagaId, Version};
+    use amends_engine::ids::SagaId;
 
     use super::super::schema::OBJECTS;
     use super::*;

@@ -165,6 +165,10 @@ impl Store for SqliteStore {
         self.readers.read(move |tx| read::open_sagas(tx, shard)).await
     }
 
+    async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(|tx| read::oldest_start(tx)).await
+    }
+
     async fn list(
         &self,
         filter: &Filter,
@@ -178,6 +182,15 @@ impl Store for SqliteStore {
     async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |tx| listing::count(tx, &filter)).await
+    }
+
+    async fn count_open(
+        &self,
+        namespace: &Namespace,
+        definition: &DefinitionName,
+    ) -> Result<Vec<(Version, String, u64)>, StoreError> {
+        let (namespace, definition) = (namespace.clone(), definition.clone());
+        self.readers.read(move |tx| listing::count_open(tx, &namespace, &definition)).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -204,6 +217,28 @@ impl Store for SqliteStore {
     ) -> Result<Option<DefinitionRecord>, StoreError> {
         let (namespace, name) = (namespace.clone(), name.clone());
         self.readers.read(move |tx| registry::get_definition(tx, &namespace, &name, version)).await
+    }
+
+    async fn definition_versions(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+    ) -> Result<Vec<DefinitionRecord>, StoreError> {
+        let (namespace, name) = (namespace.clone(), name.clone());
+        self.readers.read(move |tx| registry::definition_versions(tx, &namespace, &name)).await
+    }
+
+    async fn deprecate_definition(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+        deprecation: Option<Deprecation>,
+    ) -> Result<Option<DefinitionRecord>, StoreError> {
+        let (namespace, name) = (namespace.clone(), name.clone());
+        self.writer
+            .call(move |group| registry::deprecate_definition(group, &namespace, &name, version, deprecation.as_ref()))
+            .await
     }
 
     async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {

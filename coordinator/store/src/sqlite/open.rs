@@ -153,14 +153,21 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
     let mut conn = connect(&path)?;
     let kind = schema::kind_of(&conn).map_err(|error| unreadable(&path, error))?;
     match kind {
-        Kind::Empty | Kind::Ours => settle(&conn).map_err(database)?,
+        Kind::Empty | Kind::Ours | Kind::Older(_) => settle(&conn).map_err(database)?,
         Kind::Newer(found) => return Err(OpenError::TooNew { path, found, newest: schema::VERSION }),
         Kind::Foreign => return Err(OpenError::Foreign { path }),
     }
     settle_log(&conn).map_err(database)?;
-    if kind == Kind::Empty {
-        schema::create(&mut conn, shards.unwrap_or(SHARDS), clock()).map_err(database)?;
-        sync_dir(&dir)?;
+    match kind {
+        Kind::Empty => {
+            schema::create(&mut conn, shards.unwrap_or(SHARDS), clock()).map_err(database)?;
+            sync_dir(&dir)?;
+        }
+        Kind::Older(from) => {
+            schema::upgrade(&mut conn, from).map_err(database)?;
+            tracing::info!(from, to = schema::VERSION, "the database was brought up to this version's schema");
+        }
+        Kind::Ours | Kind::Newer(_) | Kind::Foreign => {}
     }
     let id = schema::meta(&conn, "store_id").map_err(database)?;
     let stored = schema::shards(&conn).map_err(database)?;

@@ -142,6 +142,12 @@ pub(super) fn due(conn: &Connection, which: &Due) -> rusqlite::Result<Vec<Stored
     rows.map(|head| head?.complete(conn)).filter_map(Result::transpose).collect()
 }
 
+/// See [`crate::Store::oldest_start`].
+pub(super) fn oldest_start(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = conn.prepare_cached("SELECT min(started_at) FROM saga INDEXED BY saga_started")?;
+    statement.query_row([], |row| Ok(row.get::<_, Option<i64>>(0)?.map(to_time)))
+}
+
 /// See [`crate::Store::open_sagas`].
 pub(super) fn open_sagas(conn: &Connection, shard: ShardId) -> rusqlite::Result<u64> {
     let mut statement =

@@ -1,6 +1,6 @@
 //! Definitions and participants: what is registered, by whom and when.
 //!
-//! Doesn't look into the bodies. Invariant: a definition's version never changes; a participant's revision only rises.
+//! Doesn't look into the bodies. Invariant: a definition's version never changes but for its deprecation; a participant's revision only rises.
 
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, Version};
 use amends_engine::payload::Digest;
@@ -12,10 +12,13 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use super::columns::{from_time, from_u64, to_time, to_u64};
 use super::group::Group;
 use super::read::read_bytes;
-use crate::contract::{DefinitionRecord, ParticipantRecord};
+use crate::contract::{DefinitionRecord, Deprecation, ParticipantRecord};
 use crate::error::StoreError;
 
-const DEFINITION: &str = "SELECT namespace, name, version, digest, registered_at, principal, body FROM definition";
+/// Ends before `WHERE`; the definition is `d`.
+const DEFINITION: &str = "SELECT d.namespace, d.name, d.version, d.digest, d.registered_at, d.principal, d.body, \
+                          p.at, p.principal, p.reason FROM definition AS d LEFT JOIN deprecation AS p \
+                          ON p.namespace = d.namespace AND p.name = d.name AND p.version = d.version";
 const PARTICIPANT: &str = "SELECT namespace, name, revision, updated_at, principal, body FROM participant";
 
 /// What is registered: the answer to a put.
@@ -34,7 +37,7 @@ pub(super) fn put_definition(
 ) -> rusqlite::Result<Result<DefinitionRecord, StoreError>> {
     let (namespace, name) = (put.namespace.as_str(), put.name.as_str());
     let digest = Digest::of(&put.body);
-    let same = format!("{DEFINITION} WHERE namespace = ?1 AND name = ?2 AND digest = ?3");
+    let same = format!("{DEFINITION} WHERE d.namespace = ?1 AND d.name = ?2 AND d.digest = ?3");
     if let Some(record) = definition(group.conn, &same, params![namespace, name, digest.0])? {
         return Ok(Ok(record));
     }
@@ -48,6 +51,7 @@ pub(super) fn put_definition(
         registered_at: put.now,
         principal: put.principal.clone(),
         body: put.body.clone(),
+        deprecated: None,
     };
     group.conn.execute(
         "INSERT INTO definition (namespace, name, version, digest, registered_at, principal, body) \
@@ -67,21 +71,56 @@ pub(super) fn get_definition(
     let (namespace, name) = (namespace.as_str(), name.as_str());
     match version {
         Some(version) => {
-            let query = format!("{DEFINITION} WHERE namespace = ?1 AND name = ?2 AND version = ?3");
+            let query = format!("{DEFINITION} WHERE d.namespace = ?1 AND d.name = ?2 AND d.version = ?3");
             definition(conn, &query, params![namespace, name, version.0])
         }
         None => {
-            let query = format!("{DEFINITION} WHERE namespace = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1");
+            let query = format!("{DEFINITION} WHERE d.namespace = ?1 AND d.name = ?2 ORDER BY d.version DESC LIMIT 1");
             definition(conn, &query, params![namespace, name])
         }
     }
 }
 
+/// See [`crate::Store::definition_versions`].
+pub(super) fn definition_versions(
+    conn: &Connection,
+    namespace: &Namespace,
+    name: &DefinitionName,
+) -> rusqlite::Result<Vec<DefinitionRecord>> {
+    let query = format!("{DEFINITION} WHERE d.namespace = ?1 AND d.name = ?2 ORDER BY d.version");
+    let mut statement = conn.prepare_cached(&query)?;
+    let rows = statement.query_map([namespace.as_str(), name.as_str()], read_definition)?;
+    rows.collect()
+}
+
+/// See [`crate::Store::deprecate_definition`].
+pub(super) fn deprecate_definition(
+    group: &Group<'_>,
+    namespace: &Namespace,
+    name: &DefinitionName,
+    version: Version,
+    deprecation: Option<&Deprecation>,
+) -> rusqlite::Result<Result<Option<DefinitionRecord>, StoreError>> {
+    let Some(record) = get_definition(group.conn, namespace, name, Some(version))? else { return Ok(Ok(None)) };
+    let key = (namespace.as_str(), name.as_str());
+    group.conn.execute(
+        "DELETE FROM deprecation WHERE namespace = ?1 AND name = ?2 AND version = ?3",
+        params![key.0, key.1, version.0],
+    )?;
+    if let Some(Deprecation { at, principal, reason }) = deprecation {
+        group.conn.execute(
+            "INSERT INTO deprecation (namespace, name, version, at, principal, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![key.0, key.1, version.0, from_time(*at), principal, reason],
+        )?;
+    }
+    Ok(Ok(Some(DefinitionRecord { deprecated: deprecation.cloned(), ..record })))
+}
+
 /// See [`crate::Store::list_definitions`].
 pub(super) fn list_definitions(conn: &Connection, namespace: &Namespace) -> rusqlite::Result<Vec<DefinitionRecord>> {
     let mut statement = conn.prepare_cached(&format!(
-        "{DEFINITION} AS d WHERE namespace = ?1 AND version = \
-         (SELECT max(version) FROM definition WHERE namespace = d.namespace AND name = d.name) ORDER BY name"
+        "{DEFINITION} WHERE d.namespace = ?1 AND d.version = \
+         (SELECT max(version) FROM definition WHERE namespace = d.namespace AND name = d.name) ORDER BY d.name"
     ))?;
     let rows = statement.query_map([namespace.as_str()], read_definition)?;
     rows.collect()
@@ -100,6 +139,10 @@ fn read_definition(row: &Row<'_>) -> rusqlite::Result<DefinitionRecord> {
         registered_at: to_time(row.get(4)?),
         principal: row.get(5)?,
         body: read_bytes(row, 6)?,
+        deprecated: match row.get::<_, Option<i64>>(7)? {
+            Some(at) => Some(Deprecation { at: to_time(at), principal: row.get(8)?, reason: row.get(9)? }),
+            None => None,
+        },
     })
 }
 

@@ -1,7 +1,8 @@
 //! The tables, and how a database file is recognised as ours.
 //!
-//! Nothing is migrated here yet: version 1 is the first. Invariant: a file of another program or of a newer schema is never
-//! written to; tables are created in one database transaction together with the marks that say whose they are.
+//! An older file is brought up to date when it is opened: each version since the first only adds objects. Invariant: a file of
+//! another program or of a newer schema is never written to; tables are created in one database transaction together with
+//! the marks that say whose they are and of which version.
 //!
 //! Why it looks as it does: a saga's row is small and rewritten at every commit, so payloads and history stand beside it;
 //! sagas are numbered in the order of their start, so that what is being worked on lies together on few pages.
@@ -16,7 +17,10 @@ use super::columns::from_time;
 pub(super) const APPLICATION_ID: i32 = 0x414d_4e44;
 
 /// The version of the tables below.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
+
+/// What each version after the first has added, by the names in [`OBJECTS`].
+const ADDED: &[(i32, &[&str])] = &[(2, &["deprecation"])];
 
 /// Every table and index with the statement that makes it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -71,6 +75,12 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
          PRIMARY KEY (namespace, name, version)) STRICT",
     ),
     (
+        "deprecation",
+        "CREATE TABLE deprecation (namespace TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, \
+         at INTEGER NOT NULL, principal TEXT NOT NULL, reason TEXT NOT NULL, \
+         PRIMARY KEY (namespace, name, version)) STRICT, WITHOUT ROWID",
+    ),
+    (
         "participant",
         "CREATE TABLE participant (namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, \
          updated_at INTEGER NOT NULL, principal TEXT NOT NULL, body BLOB NOT NULL, \
@@ -85,6 +95,8 @@ pub(super) enum Kind {
     Empty,
     /// Ours, of this version.
     Ours,
+    /// Ours, of an older version.
+    Older(i32),
     /// Ours, of a newer version.
     Newer(i32),
     /// Somebody else's.
@@ -100,6 +112,7 @@ pub(super) fn kind_of(conn: &Connection) -> rusqlite::Result<Kind> {
         (0, 0) if objects == 0 => Kind::Empty,
         (APPLICATION_ID, VERSION) => Kind::Ours,
         (APPLICATION_ID, newer) if newer > VERSION => Kind::Newer(newer),
+        (APPLICATION_ID, older) if older >= 1 => Kind::Older(older),
         _ => Kind::Foreign,
     })
 }
@@ -112,6 +125,19 @@ pub(super) fn create(conn: &mut Connection, shards: u16, now: Timestamp) -> rusq
     }
     fill(&tx, shards, now)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+/// Adds what an older file doesn't have, all or nothing. Programs of that older version can't open it any more.
+pub(super) fn upgrade(conn: &mut Connection, from: i32) -> rusqlite::Result<()> {
+    let tx = conn.transaction()?;
+    let added = ADDED.iter().filter(|(version, _)| *version > from).flat_map(|(_, names)| names.iter());
+    for name in added {
+        for (_, statement) in OBJECTS.iter().filter(|(object, _)| object == name) {
+            tx.execute_batch(statement)?;
+        }
+    }
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use amends_engine::ids::{DefinitionName, Namespace, Version};
 use amends_engine::time::Timestamp;
 use amends_store::conformance::support::{LONG, Owner, entry, key};
 use amends_store::{
-    Commit, CommitError, Epoch, Filter, Nonce, OpenError, OpenOptions, Severity, ShardId, SqliteStore, Store,
-    StoreError,
+    Commit, CommitError, Deprecation, Epoch, Filter, Nonce, OpenError, OpenOptions, Severity, ShardId, SqliteStore,
+    Store, StoreError,
 };
 
 use crate::support::{SHARDS, options, sqlite};
@@ -40,6 +41,30 @@ async fn epochs_rise_though_the_clock_goes_back() {
         epochs.push(store.acquire(ShardId(0), "node-a", Nonce(1), LONG).await.unwrap().epoch);
     }
     assert_eq!(epochs, [Epoch(5_000), Epoch(5_001), Epoch(9_000)]);
+}
+
+/// A database of version 1 has no deprecations; it gets their table, keeps what it has, and passes the examination.
+#[tokio::test]
+async fn an_older_database_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tenant, name) = (Namespace::default_namespace(), DefinitionName::parse("checkout").unwrap());
+    let store = sqlite(dir.path());
+    let first = store.put_definition(&tenant, &name, "one".into(), "team", Timestamp(1)).await.unwrap();
+    drop(store);
+    let conn = database(dir.path());
+    conn.execute_batch("DROP TABLE deprecation; PRAGMA user_version = 1").unwrap();
+    drop(conn);
+
+    let store = sqlite(dir.path());
+    assert_eq!(store.check().await.unwrap(), []);
+    assert_eq!(store.definition_versions(&tenant, &name).await.unwrap(), [first]);
+    let deprecation = Deprecation { at: Timestamp(2), principal: "ops".into(), reason: "old".into() };
+    let marked = store.deprecate_definition(&tenant, &name, Version(1), Some(deprecation.clone())).await.unwrap();
+    assert_eq!(marked.unwrap().deprecated, Some(deprecation.clone()));
+    drop(store);
+    assert_eq!(database(dir.path()).pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 2);
+    let kept = sqlite(dir.path()).get_definition(&tenant, &name, None).await.unwrap();
+    assert_eq!(kept.unwrap().deprecated, Some(deprecation));
 }
 
 #[tokio::test]
@@ -91,9 +116,9 @@ fn files_of_others_and_of_newer_versions_are_left_alone() {
 
     let dir = tempfile::tempdir().unwrap();
     drop(sqlite(dir.path()));
-    database(dir.path()).pragma_update(None, "user_version", 2).unwrap();
+    database(dir.path()).pragma_update(None, "user_version", 3).unwrap();
     let error = SqliteStore::open(options(dir.path())).expect_err("newer");
-    assert!(matches!(error, OpenError::TooNew { found: 2, newest: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::TooNew { found: 3, newest: 2, .. }), "{error}");
 }
 
 /// One saga's damage is found, reported, and no other saga's trouble.
