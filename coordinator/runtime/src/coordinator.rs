@@ -196,7 +196,13 @@ impl Coordinator {
             let size = start.input.bytes.len();
             return Err(RequestError::BadInput(format!("the input has {size} bytes; at most {limit} are allowed")));
         }
-        let compiled = self.inner.definitions.get(&start.key.namespace, &start.definition, start.version).await?;
+        let chosen = self.inner.definitions.for_start(&start.key.namespace, &start.definition, start.version).await;
+        let compiled = match chosen {
+            Ok(compiled) => compiled,
+            // The saga that it has made already runs on.
+            Err(error @ RequestError::Deprecated { .. }) => return self.repeated(&start).await.ok_or(error),
+            Err(error) => return Err(error),
+        };
         let labels = match check_start(&start, &compiled) {
             Ok(labels) => labels,
             // A newer version may ask for more; a saga that is there already stays on the one that it began with.

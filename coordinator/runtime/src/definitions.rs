@@ -1,10 +1,11 @@
 //! Compiled definitions, kept once compiled: versions never change.
 //!
-//! Only which version is the newest can change; that is asked of the store unless this node registered it itself. Invariant: a
-//! saga always gets the version that it is pinned to, or an error.
+//! Only which of them take new sagas can change; that is read from the store again after every registration and deprecation
+//! that this node carries out. Invariants: a saga always gets the version that it is pinned to, or an error; no saga begins on
+//! a version after its deprecation was acknowledged.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amends_definition::{Body, Compiled};
 use amends_engine::ids::{DefinitionName, Namespace, Version};
@@ -24,7 +25,18 @@ pub struct Definitions {
 #[derive(Debug, Default)]
 struct Cached {
     versions: BTreeMap<(Key, Version), Arc<Compiled>>,
-    newest: BTreeMap<Key, Version>,
+    usable: BTreeMap<Key, Arc<Usable>>,
+    /// +1 whenever something is forgotten: what was read before that may be out of date.
+    forgotten: u64,
+}
+
+/// Which versions of a definition take new sagas.
+#[derive(Debug)]
+struct Usable {
+    /// `None`: all are deprecated.
+    newest: Option<Version>,
+    /// With the reasons.
+    deprecated: BTreeMap<Version, String>,
 }
 
 impl Definitions {
@@ -33,34 +45,89 @@ impl Definitions {
         Self { store, compiled: Arc::default() }
     }
 
-    /// A version of a definition; the newest when none is named.
+    /// A version of a definition, deprecated or not.
     pub async fn get(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+    ) -> Result<Arc<Compiled>, RequestError> {
+        let key = ((namespace.clone(), name.clone()), version);
+        if let Some(compiled) = self.lock().versions.get(&key).cloned() {
+            return Ok(compiled);
+        }
+        let record = self.store.get_definition(namespace, name, Some(version)).await?;
+        let missing = || RequestError::NoSuchDefinition { name: name.clone(), version: Some(version) };
+        self.keep(&record.ok_or_else(missing)?)
+    }
+
+    /// The version that a new saga begins on: the one that is named, else the newest that isn't deprecated.
+    pub async fn for_start(
         &self,
         namespace: &Namespace,
         name: &DefinitionName,
         version: Option<Version>,
     ) -> Result<Arc<Compiled>, RequestError> {
-        let key = (namespace.clone(), name.clone());
-        if let Some(compiled) = self.cached(&key, version) {
-            return Ok(compiled);
-        }
-        let record = self.store.get_definition(namespace, name, version).await?;
-        let record = record.ok_or_else(|| RequestError::NoSuchDefinition { name: name.clone(), version })?;
-        self.keep(&record, version.is_none())
+        let usable = self.usable(namespace, name).await?;
+        let refused = |version: Option<Version>, reason: &str| RequestError::Deprecated {
+            name: name.clone(),
+            version,
+            reason: reason.to_owned(),
+            newest: usable.newest,
+        };
+        let version = match version {
+            Some(version) => match usable.deprecated.get(&version) {
+                Some(reason) => return Err(refused(Some(version), reason)),
+                None => version,
+            },
+            None => usable.newest.ok_or_else(|| refused(None, ""))?,
+        };
+        self.get(namespace, name, version).await
     }
 
     /// Takes a version that was just registered, so that the next saga runs on it.
     pub fn registered(&self, record: &DefinitionRecord) -> Result<Arc<Compiled>, RequestError> {
-        self.keep(record, true)
+        self.changed(&record.namespace, &record.name);
+        self.keep(record)
     }
 
-    fn cached(&self, key: &Key, version: Option<Version>) -> Option<Arc<Compiled>> {
-        let cached = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = version.or_else(|| cached.newest.get(key).copied())?;
-        cached.versions.get(&(key.clone(), version)).cloned()
+    /// Forgets which versions of a definition take new sagas, because that has just changed.
+    pub fn changed(&self, namespace: &Namespace, name: &DefinitionName) {
+        let mut cached = self.lock();
+        cached.forgotten += 1;
+        cached.usable.remove(&(namespace.clone(), name.clone()));
     }
 
-    fn keep(&self, record: &DefinitionRecord, newest: bool) -> Result<Arc<Compiled>, RequestError> {
+    async fn usable(&self, namespace: &Namespace, name: &DefinitionName) -> Result<Arc<Usable>, RequestError> {
+        let key = (namespace.clone(), name.clone());
+        let forgotten = {
+            let cached = self.lock();
+            if let Some(usable) = cached.usable.get(&key) {
+                return Ok(usable.clone());
+            }
+            cached.forgotten
+        };
+        let records = self.store.definition_versions(namespace, name).await?;
+        if records.is_empty() {
+            return Err(RequestError::NoSuchDefinition { name: name.clone(), version: None });
+        }
+        let reason = |record: &DefinitionRecord| Some((record.version, record.deprecated.as_ref()?.reason.clone()));
+        let usable = Arc::new(Usable {
+            newest: records.iter().filter(|record| record.deprecated.is_none()).map(|record| record.version).max(),
+            deprecated: records.iter().filter_map(reason).collect(),
+        });
+        let mut cached = self.lock();
+        if cached.forgotten == forgotten {
+            cached.usable.insert(key, usable.clone());
+        }
+        Ok(usable)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cached> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, record: &DefinitionRecord) -> Result<Arc<Compiled>, RequestError> {
         let unreadable = |what: String| {
             RequestError::Unreadable(format!("definition {} version {}: {what}", record.name, record.version))
         };
@@ -70,12 +137,7 @@ impl Definitions {
         })?;
         let compiled = Arc::new(compiled);
         let key = (record.namespace.clone(), record.name.clone());
-        let mut cached = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.versions.insert((key.clone(), record.version), compiled.clone());
-        if newest {
-            let latest = cached.newest.entry(key).or_insert(record.version);
-            *latest = record.version.max(*latest);
-        }
+        self.lock().versions.insert((key, record.version), compiled.clone());
         Ok(compiled)
     }
 }

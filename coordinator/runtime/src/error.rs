@@ -24,6 +24,18 @@ pub enum RequestError {
         /// The version that was asked for, if one was.
         version: Option<Version>,
     },
+    /// The version takes no new sagas, or none of the definition does.
+    #[error("{}", deprecated(name, *version, reason, *newest))]
+    Deprecated {
+        /// The definition.
+        name: DefinitionName,
+        /// The version that was asked for, if one was.
+        version: Option<Version>,
+        /// Why that version is deprecated.
+        reason: String,
+        /// The newest version that takes new sagas.
+        newest: Option<Version>,
+    },
     /// The id is taken by a saga with another definition or input.
     #[error("saga {key} exists already, with another {difference}")]
     AlreadyExists {
@@ -70,6 +82,17 @@ pub enum RequestError {
     /// This node is stopping or has lost the shard, or the store didn't answer. Repeat the same request.
     #[error("not available now: {0}")]
     Unavailable(String),
+}
+
+fn deprecated(name: &DefinitionName, version: Option<Version>, reason: &str, newest: Option<Version>) -> String {
+    let what = match version {
+        Some(version) => format!("version {version} of definition {name} is deprecated ({reason})"),
+        None => format!("every version of definition {name} is deprecated"),
+    };
+    match newest {
+        Some(newest) => format!("{what}: start it on version {newest}, or name no version"),
+        None => format!("{what}: register a new version, or undeprecate one"),
+    }
 }
 
 /// A saga whose record can't be read, or whose definition isn't there any more. Nothing is done with it; the others run.

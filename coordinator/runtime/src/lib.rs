@@ -12,6 +12,7 @@ pub mod config;
 pub mod coordinator;
 pub mod definitions;
 pub mod error;
+mod floor;
 pub mod node;
 pub mod participant;
 mod planted;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::config::RuntimeConfig;
 use crate::coordinator::Coordinator;
 use crate::definitions::Definitions;
+use crate::floor::Floor;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep, spawn};
 use crate::shard::{self, ShardContext, Shared};
@@ -49,8 +50,11 @@ impl Node {
         let NodeParts { config, store, caller, directory, seams } = parts;
         let config = Arc::new(config);
         let definitions = Definitions::new(store.clone());
+        let info = store.info();
+        let floor = Arc::new(Floor::new(info.id, config.retention));
         let shared = Arc::new(Shared {
             store: store.clone(),
+            floor: floor.clone(),
             definitions: definitions.clone(),
             directory: directory.clone(),
             caller,
@@ -61,7 +65,7 @@ impl Node {
         let mut shards = Vec::new();
         let mut senders = Vec::new();
         let mut stops = Vec::new();
-        for number in 0..store.info().shards {
+        for number in 0..info.shards {
             let (sender, requests) = mpsc::channel(config.requests_max);
             let context = ShardContext {
                 shard: ShardId(number),
@@ -75,7 +79,7 @@ impl Node {
             stops.push(stop);
             shards.push(spawn(shard::supervise(context, requests, stopped)));
         }
-        helpers.push(spawn(sweeper::run(store.clone(), seams.clone())));
+        helpers.push(spawn(sweeper::run(store.clone(), floor, seams.clone())));
         let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
         Ok(Self { coordinator, stops, shards, helpers })
     }

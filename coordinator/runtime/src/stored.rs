@@ -52,7 +52,7 @@ pub(crate) async fn revive_state(
     let unreadable = |why: String| UnreadableSaga { key: key.clone(), revision, why };
     let state = record::decode_state(state).map_err(|error| unreadable(with_sources(&error)))?;
     let (name, version) = (&state.head.definition, state.head.version);
-    let compiled = match definitions.get(&key.namespace, name, Some(version)).await {
+    let compiled = match definitions.get(&key.namespace, name, version).await {
         Ok(compiled) => compiled,
         // That says nothing about the saga.
         Err(error @ RequestError::Unavailable(_)) => return Err(error),

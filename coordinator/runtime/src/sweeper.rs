@@ -1,4 +1,4 @@
-//! Removes finished sagas whose retention has passed, a few at a time.
+//! Removes finished sagas whose retention has passed, a few at a time, and raises the floor by which participants do the same.
 //!
 //! It never touches an unfinished one: the store keeps that promise, this only asks. A failed sweep is tried again later.
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use amends_store::Store;
 
+use crate::floor::Floor;
 use crate::seam::{Seams, sleep};
 
 /// Time between sweeps.
@@ -15,7 +16,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 const BATCH: usize = 200;
 
 /// Runs until it is aborted.
-pub(crate) async fn run(store: Arc<dyn Store>, seams: Seams) {
+pub(crate) async fn run(store: Arc<dyn Store>, floor: Arc<Floor>, seams: Seams) {
     loop {
         sleep(PERIOD).await;
         loop {
@@ -27,6 +28,9 @@ pub(crate) async fn run(store: Arc<dyn Store>, seams: Seams) {
                     break;
                 }
             }
+        }
+        if let Err(error) = floor.refresh(&*store, seams.now()).await {
+            tracing::warn!(%error, "the floor for participants couldn't be worked out; it stays where it is");
         }
     }
 }

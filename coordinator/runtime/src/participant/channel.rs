@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use amends_engine::time::Timestamp;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -18,16 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use super::ejection::Ejection;
 use super::endpoint::Endpoint;
+use super::pools::Way;
 use crate::error::with_sources;
 use crate::seam::{self, Seams};
 
 /// Longest time to wait for a connection, where the call allows that much.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
-/// How long an address is left alone after the first failure; doubled by every further one.
-const EJECTION_FIRST: Duration = Duration::from_millis(100);
-/// Longest time that an address is left alone.
-const EJECTION_MAX: Duration = Duration::from_secs(5);
 /// Calls without any answer, in a row, after which a connection is replaced: the other machine may be gone without a word,
 /// and the kernel takes a quarter of an hour to notice.
 const SILENT_CALLS_MAX: u32 = 3;
@@ -128,23 +125,20 @@ pub(super) struct Channel {
 #[derive(Debug, Default)]
 struct State {
     live: Option<Connection>,
-    /// Attempts to connect that failed, in a row.
-    failures: u32,
-    /// Why the last one failed.
-    why: String,
-    /// Until when the address is left alone.
-    ejected_until: Timestamp,
+    ejection: Ejection,
 }
 
-impl Channel {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+impl Way for Channel {
+    fn to(endpoint: Endpoint) -> Self {
         Self { endpoint, state: Mutex::default() }
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
+}
 
+impl Channel {
     /// The live connection, or a new one.
     pub(super) async fn connection(&self, seams: &Seams, wait: Wait) -> Found {
         let mut state = match (self.state.try_lock(), wait) {
@@ -156,11 +150,12 @@ impl Channel {
             return Found::Connection(connection.clone());
         }
         state.live = None;
-        if state.is_ejected(seams.now()) {
-            return Found::None(state.why.clone());
+        if let Some(why) = state.ejection.reason(seams.now()) {
+            return Found::None(why.to_owned());
         }
         // Noted before waiting: a call whose time runs out drops this future, and the next must not walk into the same wait.
-        state.eject(seams.now() + CONNECT_TIME_MAX, "no connection before a call's time ran out".to_owned());
+        let before = state.ejection.clone();
+        state.ejection.eject(seams.now() + CONNECT_TIME_MAX, "no connection before a call's time ran out".to_owned());
         match connect(&self.endpoint).await {
             Ok(sender) => {
                 let connection = Connection::new(sender);
@@ -168,52 +163,11 @@ impl Channel {
                 Found::Connection(connection)
             }
             Err(error) => {
-                state.failures -= 1;
-                state.eject(seams.now(), with_sources(&error));
-                Found::None(state.why.clone())
+                let why = with_sources(&error);
+                state.ejection = before;
+                state.ejection.eject(seams.now(), why.clone());
+                Found::None(why)
             }
         }
-    }
-}
-
-impl State {
-    /// The wall clock may be set back; an ejection that seems to last longer than any can is over.
-    fn is_ejected(&self, now: Timestamp) -> bool {
-        now < self.ejected_until && self.ejected_until <= now + CONNECT_TIME_MAX + EJECTION_MAX
-    }
-
-    fn eject(&mut self, from: Timestamp, why: String) {
-        let doublings = self.failures.min(16);
-        self.failures = self.failures.saturating_add(1);
-        self.ejected_until = from + EJECTION_MAX.min(EJECTION_FIRST * (1 << doublings));
-        self.why = why;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ejections_grow_and_are_bounded() {
-        let mut state = State::default();
-        let lengths = [100, 200, 400, 800, 1600, 3200, 5000, 5000];
-        for length in lengths {
-            state.eject(Timestamp(1_000_000), "refused".to_owned());
-            assert_eq!(state.ejected_until, Timestamp(1_000_000 + length));
-        }
-        state.failures = u32::MAX;
-        state.eject(Timestamp(1_000_000), "refused".to_owned());
-        assert_eq!(state.ejected_until, Timestamp(1_005_000));
-    }
-
-    #[test]
-    fn an_ejection_ends_in_time_and_when_the_clock_is_set_back() {
-        let mut state = State::default();
-        assert!(!state.is_ejected(Timestamp(0)));
-        state.eject(Timestamp(1_000_000), "refused".to_owned());
-        assert!(state.is_ejected(Timestamp(1_000_099)));
-        assert!(!state.is_ejected(Timestamp(1_000_100)));
-        assert!(!state.is_ejected(Timestamp(900_000)), "set back by 100 s");
     }
 }

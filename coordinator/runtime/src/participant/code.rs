@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use amends_definition::Protocol;
+
 /// A status code other than `OK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "gRPC's own names say what is known about them")]
@@ -99,6 +101,61 @@ impl Code {
     }
 }
 
+/// A status code of either protocol, as registrations map them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnyCode {
+    /// gRPC's.
+    Grpc(Code),
+    /// An HTTP status from 200 to 599.
+    Http(u16),
+}
+
+impl AnyCode {
+    /// The code with this name: `ABORTED`, or `409` for HTTP.
+    pub fn parse(name: &str, protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Grpc => Code::parse(name).map(Self::Grpc),
+            Protocol::Http if name.len() == 3 => name.parse().ok().and_then(Self::http),
+            Protocol::Http => None,
+        }
+    }
+
+    /// The code with this number in a stored registration.
+    pub(super) fn from_number(number: u32, protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Grpc => Code::from_number(number).map(Self::Grpc),
+            Protocol::Http => u16::try_from(number).ok().and_then(Self::http),
+        }
+    }
+
+    /// Its number in its own protocol.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Self::Grpc(code) => code.number(),
+            Self::Http(status) => status.into(),
+        }
+    }
+
+    fn http(status: u16) -> Option<Self> {
+        (200..600).contains(&status).then_some(Self::Http(status))
+    }
+}
+
+impl From<Code> for AnyCode {
+    fn from(code: Code) -> Self {
+        Self::Grpc(code)
+    }
+}
+
+impl fmt::Display for AnyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grpc(code) => code.fmt(f),
+            Self::Http(status) => status.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -128,6 +185,22 @@ mod tests {
         assert_eq!(Code::from_number(0), None);
         assert_eq!(Code::from_number(17), None);
         assert_eq!(Code::from_number(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_code_of_one_protocol_is_none_of_the_other() {
+        assert_eq!(AnyCode::parse("409", Protocol::Http), Some(AnyCode::Http(409)));
+        assert_eq!(AnyCode::parse("ABORTED", Protocol::Grpc), Some(Code::Aborted.into()));
+        for (name, protocol) in [
+            ("409", Protocol::Grpc),
+            ("ABORTED", Protocol::Http),
+            ("199", Protocol::Http),
+            ("600", Protocol::Http),
+            ("+40", Protocol::Http),
+            ("0409", Protocol::Http),
+        ] {
+            assert_eq!(AnyCode::parse(name, protocol), None, "{name}");
+        }
     }
 
     #[test]

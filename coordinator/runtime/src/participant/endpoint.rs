@@ -1,6 +1,6 @@
-//! The address of a participant: `http://host:port`, checked once.
+//! The address of a participant: `http://host:port`, or `https://host` for one that is called by HTTP; checked once.
 //!
-//! Only plain HTTP/2 so far; `https` is refused by name and not quietly downgraded. It never resolves a host: that is done at
+//! gRPC is only plain HTTP/2 so far; its `https` is refused by name and not quietly downgraded. It never resolves a host: that is done at
 //! every connect, so that a name may move. Invariant: an [`Endpoint`] has a host, a port and nothing else.
 
 use std::fmt;
@@ -10,10 +10,11 @@ use http::Uri;
 /// Longest part of an offending address that an error shows.
 const SHOWN_MAX: usize = 200;
 
-/// Where a participant answers gRPC.
+/// Where a participant answers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     text: String,
+    tls: bool,
     host: String,
     port: u16,
 }
@@ -33,7 +34,13 @@ pub enum InvalidEndpoint {
         /// What was given, cut to a length that is safe to show.
         given: String,
     },
-    /// There is no default port for a participant.
+    /// Of an HTTP participant: the scheme is missing or another one.
+    #[error("{given:?}: write https://host or http://host, with :port where it isn't 443 or 80")]
+    HttpScheme {
+        /// What was given, cut to a length that is safe to show.
+        given: String,
+    },
+    /// There is no default port for a gRPC participant.
     #[error("{given:?} names no port between 1 and 65535: write http://host:port")]
     Port {
         /// What was given, cut to a length that is safe to show.
@@ -42,22 +49,43 @@ pub enum InvalidEndpoint {
 }
 
 impl Endpoint {
-    /// Reads an address. A trailing slash is allowed, letters of the host become small.
+    /// Reads the address of a gRPC participant. A trailing slash is allowed, letters of the host become small.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
-        let given = || text.chars().take(SHOWN_MAX).collect();
-        let uri: Uri = text.trim().parse().map_err(|_| InvalidEndpoint::NotAnAddress { given: given() })?;
+        let uri = read_uri(text)?;
         if uri.scheme_str() != Some("http") {
-            return Err(InvalidEndpoint::Scheme { given: given() });
+            return Err(InvalidEndpoint::Scheme { given: given(text) });
         }
+        Self::of(text, &uri, None)
+    }
+
+    /// Reads the address of a participant that is called by HTTP. The port may be left out.
+    pub fn parse_http(text: &str) -> Result<Self, InvalidEndpoint> {
+        let uri = read_uri(text)?;
+        match uri.scheme_str() {
+            Some("http") => Self::of(text, &uri, Some(80)),
+            Some("https") => Self::of(text, &uri, Some(443)),
+            _ => Err(InvalidEndpoint::HttpScheme { given: given(text) }),
+        }
+    }
+
+    fn of(text: &str, uri: &Uri, default_port: Option<u16>) -> Result<Self, InvalidEndpoint> {
+        let given = || given(text);
         let authority = uri.authority().ok_or_else(|| InvalidEndpoint::NotAnAddress { given: given() })?;
         let bare = uri.query().is_none() && matches!(uri.path(), "" | "/") && !authority.as_str().contains('@');
         if !bare || authority.host().is_empty() {
             return Err(InvalidEndpoint::NotAnAddress { given: given() });
         }
-        let port =
-            authority.port_u16().filter(|port| *port != 0).ok_or_else(|| InvalidEndpoint::Port { given: given() })?;
         let host = authority.host().to_ascii_lowercase();
-        Ok(Self { text: format!("http://{host}:{port}"), host, port })
+        let written = authority.as_str().len() > host.len();
+        let port = if written { authority.port_u16() } else { default_port };
+        let port = port.filter(|port| *port != 0).ok_or_else(|| InvalidEndpoint::Port { given: given() })?;
+        let scheme = uri.scheme_str().unwrap_or_default();
+        Ok(Self { text: format!("{scheme}://{host}:{port}"), tls: scheme == "https", host, port })
+    }
+
+    /// Whether it is called over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls
     }
 
     /// The address as text: `http://host:port`.
@@ -67,13 +95,21 @@ impl Endpoint {
 
     /// Host and port as they stand in the URI of a request.
     pub(super) fn authority(&self) -> &str {
-        self.text.trim_start_matches("http://")
+        self.text.split_once("://").map_or("", |(_, authority)| authority)
     }
 
     /// Host and port for a socket; an IPv6 address without its brackets.
     pub(super) fn socket(&self) -> (&str, u16) {
         (self.host.trim_start_matches('[').trim_end_matches(']'), self.port)
     }
+}
+
+fn given(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
+
+fn read_uri(text: &str) -> Result<Uri, InvalidEndpoint> {
+    text.trim().parse().map_err(|_| InvalidEndpoint::NotAnAddress { given: given(text) })
 }
 
 impl fmt::Display for Endpoint {
@@ -114,6 +150,31 @@ mod tests {
         }
         for text in ["http://a", "http://a:0", "http://a:65536", "http://a:x"] {
             assert!(message(text).contains("write http://host:port"), "{text}: {}", message(text));
+        }
+    }
+
+    #[test]
+    fn an_http_participant_may_leave_its_port_out_and_use_tls() {
+        let endpoint = |text: &str| Endpoint::parse_http(text).unwrap();
+        for (text, shown, tls) in [
+            ("https://Shop.example", "https://shop.example:443", true),
+            ("http://shop.example/", "http://shop.example:80", false),
+            ("https://[::1]:8443", "https://[::1]:8443", true),
+            ("https://[::1]", "https://[::1]:443", true),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080", false),
+        ] {
+            assert_eq!((endpoint(text).as_str(), endpoint(text).is_tls()), (shown, tls));
+            assert_eq!(endpoint(endpoint(text).as_str()), endpoint(text), "read back as it is stored");
+        }
+        for text in [
+            "shop.example",
+            "ftp://shop.example",
+            "https://shop.example/hooks",
+            "https://a:0",
+            "https://a:",
+            "https://u@a",
+        ] {
+            assert!(Endpoint::parse_http(text).is_err(), "{text}");
         }
     }
 

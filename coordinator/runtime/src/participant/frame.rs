@@ -53,14 +53,22 @@ pub(super) struct Answered {
 
 /// The request that makes this call.
 pub(super) fn request(call: &Call, endpoint: &Endpoint) -> Result<Request<Full<Bytes>>, Unsendable> {
-    let mut request = post(endpoint, &call.path)?
-        .header("grpc-timeout", grpc_timeout(call.timeout))
+    let request = post(endpoint, &call.path)?.header("grpc-timeout", grpc_timeout(call.timeout));
+    Ok(who_is_asking(request, call).body(framed([&call.request])?)?)
+}
+
+/// Adds the headers that say for which attempt a call is made; the same over gRPC and HTTP.
+pub(super) fn who_is_asking(request: http::request::Builder, call: &Call) -> http::request::Builder {
+    let mut request = request
         .header("amends-saga-id", call.key.id.as_str())
         .header("amends-step", call.step.as_str())
         .header("amends-operation", call.operation.as_str())
         .header("amends-attempt", call.attempt)
         .header("amends-epoch", call.epoch)
         .header("idempotency-key", call.idempotency_key());
+    if !call.origin.floor.is_empty() {
+        request = request.header("amends-saga-begun", call.origin.begun.0).header("amends-floor", &*call.origin.floor);
+    }
     if call.expects_succeeded {
         request = request.header("amends-expects", "succeeded");
     }
@@ -70,7 +78,7 @@ pub(super) fn request(call: &Call, endpoint: &Endpoint) -> Result<Request<Full<B
     {
         request = request.header("traceparent", traceparent);
     }
-    Ok(request.body(framed([&call.request])?)?)
+    request
 }
 
 /// A request with these messages and none of our metadata.

@@ -5,12 +5,9 @@
 //! unwritten, or the other side refuses the stream (`REFUSED_STREAM`), which HTTP/2 allows only before any processing.
 //! A `GOAWAY` is no proof here. What is on the wire is in `frame.rs`, the connections in `channel.rs`.
 
-use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use amends_engine::ids::{Namespace, ParticipantName};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
@@ -18,8 +15,7 @@ use http_body_util::Full;
 
 use super::channel::{Channel, Connection, Found, Wait};
 use super::directory::Directory;
-use super::endpoint::Endpoint;
-use super::registration::Registration;
+use super::pools::{Pool, Pools, Way as _};
 use super::{Answer, Call, ParticipantCaller, Reply, frame};
 use crate::error::with_sources;
 use crate::seam::Seams;
@@ -30,34 +26,19 @@ pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// The real caller.
 #[derive(Debug)]
 pub struct GrpcCaller {
-    directory: Arc<Directory>,
+    pools: Pools<Channel>,
     seams: Seams,
     reply_bytes_max: usize,
-    pools: Mutex<BTreeMap<Namespace, BTreeMap<ParticipantName, Arc<Pool>>>>,
 }
 
 impl GrpcCaller {
     /// Finds participants in `directory` and reads replies of at most `reply_bytes_max` bytes.
     pub fn new(directory: Arc<Directory>, seams: Seams, reply_bytes_max: usize) -> Self {
-        Self { directory, seams, reply_bytes_max, pools: Mutex::default() }
+        Self { pools: Pools::new(directory), seams, reply_bytes_max }
     }
 
-    /// The participant's channels, made anew where its registration has changed.
-    fn pool(&self, call: &Call) -> Option<Arc<Pool>> {
-        let registration = self.directory.get(&call.key.namespace, &call.participant)?;
-        // Every change under this lock is a single insert, so a panic leaves it whole.
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = pools.get(&call.key.namespace).and_then(|names| names.get(&call.participant));
-        if let Some(pool) = known.filter(|pool| Arc::ptr_eq(&pool.registration, &registration)) {
-            return Some(pool.clone());
-        }
-        let pool = Arc::new(Pool::new(registration, known.map(Arc::as_ref)));
-        pools.entry(call.key.namespace.clone()).or_default().insert(call.participant.clone(), pool.clone());
-        Some(pool)
-    }
-
-    async fn attempt(&self, call: &Call, pool: &Pool, progress: &mut Progress) -> Reply {
-        let (channel, connection) = match pool.connection(&self.seams, progress).await {
+    async fn attempt(&self, call: &Call, pool: &Pool<Channel>, progress: &mut Progress) -> Reply {
+        let (channel, connection) = match connection(pool, &self.seams, progress).await {
             Ok(found) => found,
             Err(why) => return Reply::NotSent(why),
         };
@@ -76,9 +57,9 @@ impl GrpcCaller {
 impl ParticipantCaller for GrpcCaller {
     async fn call(&self, call: Call) -> Answer {
         let mut progress = Progress::default();
-        let Some(pool) = self.pool(&call) else {
-            let why = format!("participant {} isn't registered in namespace {}", call.participant, call.key.namespace);
-            return Answer { reply: Reply::NotSent(why), endpoint: String::new() };
+        let pool = match self.pools.get(&call) {
+            Ok(pool) => pool,
+            Err(why) => return Answer { reply: Reply::NotSent(why), endpoint: String::new() },
         };
         let outcome = tokio::time::timeout(call.timeout, self.attempt(&call, &pool, &mut progress)).await;
         let reply = outcome.unwrap_or_else(|_| match &progress.handed_to {
@@ -121,48 +102,30 @@ fn is_refused_stream(error: &hyper::Error) -> bool {
     })
 }
 
-/// The addresses of one participant, as of one registration.
-#[derive(Debug)]
-struct Pool {
-    registration: Arc<Registration>,
-    channels: Vec<Arc<Channel>>,
-    turn: AtomicUsize,
-}
-
-impl Pool {
-    /// Keeps the channels of addresses that stay.
-    fn new(registration: Arc<Registration>, before: Option<&Pool>) -> Self {
-        let kept = before.map(|pool| pool.channels.as_slice()).unwrap_or_default();
-        let channel = |endpoint: &Endpoint| {
-            let known = kept.iter().find(|channel| channel.endpoint() == endpoint);
-            known.cloned().unwrap_or_else(|| Arc::new(Channel::new(endpoint.clone())))
-        };
-        let channels = registration.endpoints.iter().map(channel).collect();
-        Self { registration, channels, turn: AtomicUsize::new(0) }
-    }
-
-    /// A connection to the address whose turn it is, or to the next that can be reached. An address that somebody is
-    /// connecting to is waited for only when no other is left.
-    async fn connection(&self, seams: &Seams, progress: &mut Progress) -> Result<(&Channel, Connection), String> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len().max(1);
-        let (late, early) = self.channels.split_at(first);
-        let mut why = String::new();
-        for wait in [Wait::No, Wait::Yes] {
-            let mut busy = false;
-            for channel in early.iter().chain(late) {
-                progress.endpoint = channel.endpoint().to_string();
-                match channel.connection(seams, wait).await {
-                    Found::Connection(connection) => return Ok((channel, connection)),
-                    Found::Busy => busy = true,
-                    Found::None(reason) => why = reason,
-                }
-            }
-            if !busy {
-                break;
+/// A connection to the address whose turn it is, or to the next that can be reached. An address that somebody is connecting to
+/// is waited for only when no other is left.
+async fn connection<'p>(
+    pool: &'p Pool<Channel>,
+    seams: &Seams,
+    progress: &mut Progress,
+) -> Result<(&'p Channel, Connection), String> {
+    let channels = pool.in_turn();
+    let mut why = String::new();
+    for wait in [Wait::No, Wait::Yes] {
+        let mut busy = false;
+        for channel in channels.clone() {
+            progress.endpoint = channel.endpoint().to_string();
+            match channel.connection(seams, wait).await {
+                Found::Connection(connection) => return Ok((channel, connection)),
+                Found::Busy => busy = true,
+                Found::None(reason) => why = reason,
             }
         }
-        Err(why)
+        if !busy {
+            break;
+        }
     }
+    Err(why)
 }
 
 #[cfg(test)]

@@ -6,15 +6,21 @@
 //! left this process; everything less certain is left open ([`Reply::NoAnswer`], [`Reply::Broken`]). Payload bytes are never
 //! printed. Next: `outcome.rs` turns replies into outcomes, `grpc.rs` makes the calls.
 
+mod callers;
 mod channel;
 mod code;
 mod directory;
+mod egress;
+mod ejection;
 mod endpoint;
 mod frame;
 mod grpc;
+mod http;
 mod outcome;
+mod pools;
 mod reflection;
 mod registration;
+mod secret;
 mod status;
 
 use std::fmt;
@@ -24,13 +30,19 @@ use amends_engine::ids::{Operation, ParticipantName, SagaKey, StepName};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use code::Code;
+pub use crate::floor::Origin;
+pub use amends_definition::Protocol;
+pub use callers::Callers;
+pub use code::{AnyCode, Code};
 pub use directory::Directory;
+pub use egress::{Allow, Egress, InvalidAllow, Refused};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use grpc::{GrpcCaller, REPLY_BYTES_MAX};
+pub use http::{HttpCaller, HttpSettings, Resolve, SystemResolver, UnusableRoot};
 pub use outcome::{Meaning, Reading, classify};
 pub use reflection::{Problem as ReflectionProblem, ReflectionError, fetch_descriptors};
-pub use registration::{Codes, ENDPOINTS_MAX, InvalidRegistration, Registration, UnreadableRegistration};
+pub use registration::{Codes, ENDPOINTS_MAX, InvalidRegistration, Registration, SIGNING_MAX, UnreadableRegistration};
+pub use secret::{InvalidSecretReference, Keyring, SecretError, SecretReference};
 
 /// The domain of our own `google.rpc.ErrorInfo` reasons.
 pub const ERROR_DOMAIN: &str = "amends";
@@ -50,11 +62,13 @@ pub struct Call {
     pub attempt: u32,
     /// The owner's epoch: a participant refuses a lower one than it has seen for this saga.
     pub epoch: u64,
+    /// What the participant needs to know for its sweep.
+    pub origin: Origin,
     /// The action is recorded as succeeded: a participant without a row for it must not answer with an empty success.
     pub expects_succeeded: bool,
-    /// The method: `/package.Service/Method`.
+    /// The method: `/package.Service/Method`; empty for an HTTP operation, whose request says where it goes.
     pub path: String,
-    /// The protobuf request, the same bytes on every attempt.
+    /// The protobuf request, or an [`amends_definition::HttpRequest`]: the same bytes on every attempt.
     pub request: Bytes,
     /// How long to wait for the answer, connecting included.
     pub timeout: Duration,
@@ -70,6 +84,11 @@ impl Call {
     /// can be told apart.
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}/{}", self.key, self.step, self.operation)
+    }
+
+    /// How the definition calls it.
+    pub fn protocol(&self) -> Protocol {
+        if self.path.is_empty() { Protocol::Http } else { Protocol::Grpc }
     }
 }
 
@@ -100,6 +119,8 @@ pub enum Reply {
     },
     /// A status other than `OK`.
     Status(Status),
+    /// What an HTTP participant answered, whatever its status.
+    Http(HttpReply),
     /// Nothing within the attempt's time; the request may have arrived.
     NoAnswer,
     /// The connection broke, or the answer broke off, after the request may have left.
@@ -120,6 +141,7 @@ impl Reply {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status(status) => status.retry_after,
+            Self::Http(reply) => reply.retry_after,
             _ => None,
         }
     }
@@ -130,12 +152,37 @@ impl fmt::Debug for Reply {
         match self {
             Self::Ok { bytes, pending } => write!(f, "Ok({} bytes, pending: {pending})", bytes.len()),
             Self::Status(status) => status.fmt(f),
+            Self::Http(reply) => reply.fmt(f),
             Self::NoAnswer => f.write_str("NoAnswer"),
             Self::Broken(why) => write!(f, "Broken({why:?})"),
             Self::TooLarge { limit } => write!(f, "TooLarge(limit: {limit})"),
             Self::Unreadable(why) => write!(f, "Unreadable({why:?})"),
             Self::NotSent(why) => write!(f, "NotSent({why:?})"),
         }
+    }
+}
+
+/// An HTTP response, with what matters to us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpReply {
+    /// Its status, 100 to 999.
+    pub status: u16,
+    /// The JSON body of a 2xx as it came; `None`: it has none, or not JSON.
+    pub body: Option<Bytes>,
+    /// `amends-outcome: pending` came with it.
+    pub pending: bool,
+    /// For people: what the participant said of a failure.
+    pub message: String,
+    /// `amends-reason`: one of our own error reasons.
+    pub reason: Option<String>,
+    /// `Retry-After`: don't call again sooner.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for HttpReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.body.as_ref().map(Bytes::len);
+        write!(f, "Http({}, body: {body:?} bytes, pending: {}, {:?})", self.status, self.pending, self.message)
     }
 }
 
@@ -183,6 +230,7 @@ mod tests {
             operation,
             attempt,
             epoch: 7,
+            origin: Origin::default(),
             expects_succeeded: false,
             path: "/payment.v1.Payment/Charge".to_owned(),
             request: Bytes::from_static(b"card 4711"),

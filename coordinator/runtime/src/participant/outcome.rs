@@ -1,17 +1,17 @@
 //! The table: what a reply means for a saga (design §7). One pure function, and nowhere else.
 //!
-//! It never calls anybody and keeps no state; what the definition and the registration say comes in. Order of precedence: our
+//! HTTP's part of the table is in `outcome/http.rs`. It never calls anybody and keeps no state; what the definition and the registration say comes in. Order of precedence: our
 //! own error reasons, then the operation's mapping, then the participant's, then the usual meaning of the code. Invariants:
 //! only a refusal that somebody agreed on reads as [`Outcome::Rejected`], whatever is not in the table is unknown (semantics
 //! A8), and a query is never rejected: it asks, and the call that it asks about may still be on its way.
 
-use amends_definition::Judgement;
+use amends_definition::{Judgement, UsualMeaning, usual_meaning};
 use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome, Why};
 use amends_engine::payload::Payload;
 use bytes::Bytes;
 
-use super::code::Code;
+use super::code::AnyCode;
 use super::registration::Codes;
 use super::{ERROR_DOMAIN, Reply, Status};
 use crate::planted;
@@ -24,8 +24,8 @@ pub trait Reading {
     /// The reply as the step's output, and what the definition's expressions say about it. The error says what can't be read.
     fn read(&self, reply: &Bytes) -> Result<(Payload, Judgement), String>;
 
-    /// What the operation says that this code means; `None` where it says nothing.
-    fn meaning(&self, code: Code) -> Option<Meaning>;
+    /// What the operation says that this code means; `None` where it says nothing. `code` is gRPC's name or an HTTP status.
+    fn meaning(&self, code: &str) -> Option<Meaning>;
 }
 
 /// What a reply means. `codes` and `refusals_final` are the participant's, from its registration.
@@ -37,6 +37,7 @@ pub fn classify(
     refusals_final: bool,
 ) -> Outcome {
     let outcome = match reply {
+        Reply::Http(reply) => http::of_reply(operation, reply, reading, codes, refusals_final),
         Reply::Ok { pending: true, .. } => Outcome::Pending,
         Reply::Ok { bytes, pending: false } => of_message(operation, bytes, reading, refusals_final),
         Reply::Status(status) => of_status(operation, status, reading, codes, refusals_final),
@@ -78,45 +79,33 @@ fn of_status(
     if let Some(doubt) = our_doubt(status) {
         return unknown(doubt, why);
     }
-    let mapped = reading.meaning(status.code).or_else(|| codes.get(&status.code).copied());
+    let mapped = reading.meaning(status.code.name()).or_else(|| codes.get(&AnyCode::Grpc(status.code)).copied());
     match mapped {
         Some(Meaning::Succeeded) => Outcome::Succeeded(Payload::json("{}")),
         Some(Meaning::Rejected) => rejected(operation, why, refusals_final),
         Some(Meaning::Pending) => Outcome::Pending,
         Some(Meaning::Unknown) => unknown(Doubt::Code, why),
-        None => usual(operation, status.code, why, refusals_final),
+        None => usual(operation, status.code.name(), why, refusals_final),
     }
 }
 
-/// The default of the table.
-fn usual(operation: Operation, code: Code, why: Why, refusals_final: bool) -> Outcome {
-    match (code, operation) {
-        (Code::FailedPrecondition | Code::InvalidArgument, _) | (Code::NotFound, Operation::Action) => {
-            rejected(operation, why, refusals_final)
-        }
-        (Code::NotFound, Operation::Compensate | Operation::Confirm | Operation::Query) => Outcome::NotFound(why),
-        (Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented, _) => unknown(Doubt::Misconfigured, why),
-        // What a good participant says to a repeat: that it happened is as likely as that something else did (A8).
-        (Code::AlreadyExists, _) => unknown(Doubt::Code, why),
-        (
-            Code::Cancelled
-            | Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss,
-            _,
-        ) => unknown(Doubt::Code, why),
+/// The default of the table: of a gRPC code by its name, of an HTTP status by its number.
+fn usual(operation: Operation, code: &str, why: Why, refusals_final: bool) -> Outcome {
+    match usual_meaning(operation, code) {
+        UsualMeaning::Rejected => rejected(operation, why, refusals_final),
+        UsualMeaning::NotFound => Outcome::NotFound(why),
+        UsualMeaning::Misconfigured => unknown(Doubt::Misconfigured, why),
+        UsualMeaning::Unknown => unknown(Doubt::Code, why),
     }
 }
 
 /// The doubt that our own barrier raises, whatever code it came with.
 fn our_doubt(status: &Status) -> Option<Doubt> {
-    let info = status.info.as_ref().filter(|info| info.domain == ERROR_DOMAIN)?;
-    match info.reason.as_str() {
+    doubt_of(status.info.as_ref().filter(|info| info.domain == ERROR_DOMAIN)?.reason.as_str())
+}
+
+fn doubt_of(reason: &str) -> Option<Doubt> {
+    match reason {
         "AMENDS_KEY_REUSED" => Some(Doubt::KeyReused),
         "AMENDS_ROW_MISSING" => Some(Doubt::RowMissing),
         "AMENDS_STALE_EPOCH" => Some(Doubt::StaleEpoch),
@@ -154,6 +143,8 @@ fn plant(operation: Operation, outcome: Outcome) -> Outcome {
         other => other,
     }
 }
+
+mod http;
 
 #[cfg(test)]
 mod tests;

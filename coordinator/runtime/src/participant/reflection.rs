@@ -178,7 +178,7 @@ fn problem_of(reply: &Reply, questions: &[Question]) -> Problem {
         Reply::TooLarge { .. } => Problem::TooLarge,
         Reply::Unreadable(why) => Problem::Unreadable(why.clone()),
         Reply::Broken(why) | Reply::NotSent(why) => Problem::Unreachable(why.clone()),
-        Reply::NoAnswer | Reply::Ok { .. } => Problem::Unreadable("no answer".to_owned()),
+        Reply::NoAnswer | Reply::Ok { .. } | Reply::Http(_) => Problem::Unreadable("no answer".to_owned()),
     }
 }
 

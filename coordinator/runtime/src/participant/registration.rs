@@ -6,28 +6,38 @@
 
 use std::collections::BTreeMap;
 
+use amends_definition::{DescriptorsError, check_descriptors};
 use bytes::Bytes;
 use prost::Message;
-use prost_reflect::{DescriptorError, DescriptorPool};
 
-use super::code::Code;
+use amends_definition::Protocol;
+
+use super::code::AnyCode;
 use super::endpoint::{Endpoint, InvalidEndpoint};
 use super::outcome::Meaning;
+use super::secret::{InvalidSecretReference, SecretReference};
 
 /// Most addresses of one participant.
 pub const ENDPOINTS_MAX: usize = 64;
 
-/// The format that is written.
+/// Most signing secrets: the new one and the old one while they are rotated, and one to spare.
+pub const SIGNING_MAX: usize = 3;
+
+/// The format that is written for a gRPC participant.
 const FORMAT: u32 = 1;
+/// The format that is written for an HTTP participant, so that a program that doesn't know them doesn't call them by gRPC.
+const FORMAT_HTTP: u32 = 2;
 
 /// What status codes mean where it differs from the usual.
-pub type Codes = BTreeMap<Code, Meaning>;
+pub type Codes = BTreeMap<AnyCode, Meaning>;
 
-/// A participant as it was registered. Made by [`Registration::new`] only.
+/// A participant as it was registered. Made by [`Registration::new`] and [`Registration::new_http`] only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registration {
-    /// Where it answers gRPC.
+    /// How it is called.
+    pub protocol: Protocol,
+    /// Where it answers.
     pub endpoints: Vec<Endpoint>,
     /// It promises that a refusal is final: every other copy of the key, earlier or later, is refused too (semantics A2).
     pub refusals_final: bool,
@@ -35,6 +45,8 @@ pub struct Registration {
     pub codes: Codes,
     /// `google.protobuf.FileDescriptorSet` of its services with all imports; without one its reflection is asked.
     pub descriptors: Option<Bytes>,
+    /// Where the secrets are that requests to an HTTP participant are signed with; none: they aren't signed.
+    pub signing: Vec<SecretReference>,
 }
 
 /// A registration that can't be accepted.
@@ -43,6 +55,9 @@ pub enum InvalidRegistration {
     /// Not even one address.
     #[error("endpoints: a participant needs at least one address, http://host:port")]
     NoEndpoint,
+    /// Over [`SIGNING_MAX`].
+    #[error("signing_secrets: {0} references; at most {SIGNING_MAX} are allowed: the new secret and the old one")]
+    TooManySecrets(usize),
     /// Over [`ENDPOINTS_MAX`].
     #[error("endpoints: {0} addresses; at most {ENDPOINTS_MAX} are allowed")]
     TooManyEndpoints(usize),
@@ -50,10 +65,8 @@ pub enum InvalidRegistration {
     #[error("endpoints: {0} is there twice")]
     EndpointTwice(Endpoint),
     /// The descriptor set can't be read, or lacks an import.
-    #[error(
-        "descriptor_set: it can't be used; make it with `protoc --include_imports --descriptor_set_out` and without editions"
-    )]
-    Descriptors(#[source] DescriptorError),
+    #[error("descriptor_set: it can't be used")]
+    Descriptors(#[source] DescriptorsError),
 }
 
 /// A stored registration that this program can't read.
@@ -63,7 +76,7 @@ pub enum UnreadableRegistration {
     #[error("the record isn't a participant's registration")]
     Damaged(#[from] prost::DecodeError),
     /// Written by a newer program.
-    #[error("the record has format {0}; this program reads formats up to {FORMAT}: use a newer one")]
+    #[error("the record has format {0}; this program reads formats up to {FORMAT_HTTP}: use a newer one")]
     Format(u32),
     /// It has no address, or one that can't be read.
     #[error("the record's address can't be read")]
@@ -71,6 +84,9 @@ pub enum UnreadableRegistration {
     /// It has no address at all.
     #[error("the record has no address")]
     NoEndpoint,
+    /// A reference to a secret that isn't one.
+    #[error("the record's reference to a signing secret can't be read")]
+    Signing(#[from] InvalidSecretReference),
     /// A code or meaning that isn't one.
     #[error("the record maps code {code} to meaning {meaning}, which this program doesn't know")]
     Mapping {
@@ -82,7 +98,21 @@ pub enum UnreadableRegistration {
 }
 
 impl Registration {
-    /// Checks the invariant of this module.
+    /// A participant that is called by HTTP.
+    pub fn new_http(
+        endpoints: Vec<Endpoint>,
+        refusals_final: bool,
+        codes: Codes,
+        signing: Vec<SecretReference>,
+    ) -> Result<Self, InvalidRegistration> {
+        if signing.len() > SIGNING_MAX {
+            return Err(InvalidRegistration::TooManySecrets(signing.len()));
+        }
+        let registration = Self::new(endpoints, refusals_final, codes, None)?;
+        Ok(Self { protocol: Protocol::Http, signing, ..registration })
+    }
+
+    /// A participant that is called by gRPC. Checks the invariant of this module.
     pub fn new(
         endpoints: Vec<Endpoint>,
         refusals_final: bool,
@@ -101,19 +131,23 @@ impl Registration {
             return Err(InvalidRegistration::EndpointTwice(pair[0].clone()));
         }
         if let Some(descriptors) = &descriptors {
-            DescriptorPool::decode(descriptors.clone()).map_err(InvalidRegistration::Descriptors)?;
+            check_descriptors(descriptors).map_err(InvalidRegistration::Descriptors)?;
         }
-        Ok(Self { endpoints, refusals_final, codes, descriptors })
+        Ok(Self { protocol: Protocol::Grpc, endpoints, refusals_final, codes, descriptors, signing: Vec::new() })
     }
 
     /// The stored form.
     pub fn encode(&self) -> Bytes {
         let record = Record {
-            format: FORMAT,
+            format: match self.protocol {
+                Protocol::Grpc => FORMAT,
+                Protocol::Http => FORMAT_HTTP,
+            },
             endpoints: self.endpoints.iter().map(Endpoint::to_string).collect(),
             refusals_final: self.refusals_final,
             codes: self.codes.iter().map(|(code, meaning)| (code.number(), meaning_number(*meaning))).collect(),
             descriptors: self.descriptors.clone(),
+            signing: self.signing.iter().map(SecretReference::to_string).collect(),
         };
         record.encode_to_vec().into()
     }
@@ -122,23 +156,27 @@ impl Registration {
     /// parser in a later version can't make a participant vanish.
     pub fn decode(body: Bytes) -> Result<Self, UnreadableRegistration> {
         let record = Record::decode(body)?;
-        if record.format != FORMAT {
-            return Err(UnreadableRegistration::Format(record.format));
-        }
+        let (protocol, parse): (_, fn(&str) -> _) = match record.format {
+            FORMAT => (Protocol::Grpc, Endpoint::parse),
+            FORMAT_HTTP => (Protocol::Http, Endpoint::parse_http),
+            other => return Err(UnreadableRegistration::Format(other)),
+        };
         if record.endpoints.is_empty() {
             return Err(UnreadableRegistration::NoEndpoint);
         }
-        let endpoints = record.endpoints.iter().map(|text| Endpoint::parse(text)).collect::<Result<_, _>>()?;
+        let endpoints = record.endpoints.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
         let mapping = |(code, meaning)| {
-            let known = Code::from_number(code).zip(meaning_of(meaning));
+            let known = AnyCode::from_number(code, protocol).zip(meaning_of(meaning));
             known.ok_or(UnreadableRegistration::Mapping { code, meaning })
         };
         let codes = record.codes.into_iter().map(mapping).collect::<Result<_, _>>()?;
-        Ok(Self { endpoints, refusals_final: record.refusals_final, codes, descriptors: record.descriptors })
+        let signing = record.signing.iter().map(|text| SecretReference::parse(text)).collect::<Result<_, _>>()?;
+        let (refusals_final, descriptors) = (record.refusals_final, record.descriptors);
+        Ok(Self { protocol, endpoints, refusals_final, codes, descriptors, signing })
     }
 }
 
-/// Format 1.
+/// Formats 1 and 2.
 #[derive(Clone, PartialEq, Message)]
 struct Record {
     #[prost(uint32, tag = "1")]
@@ -151,6 +189,9 @@ struct Record {
     codes: BTreeMap<u32, u32>,
     #[prost(bytes = "bytes", optional, tag = "5")]
     descriptors: Option<Bytes>,
+    /// Format 2 only.
+    #[prost(string, repeated, tag = "6")]
+    signing: Vec<String>,
 }
 
 fn meaning_number(meaning: Meaning) -> u32 {
@@ -173,64 +214,4 @@ fn meaning_of(number: u32) -> Option<Meaning> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoint(text: &str) -> Endpoint {
-        Endpoint::parse(text).unwrap()
-    }
-
-    fn registration() -> Registration {
-        let codes = [
-            (Code::Aborted, Meaning::Rejected),
-            (Code::FailedPrecondition, Meaning::Pending),
-            (Code::AlreadyExists, Meaning::Succeeded),
-            (Code::NotFound, Meaning::Unknown),
-        ];
-        let descriptors = Bytes::new();
-        Registration::new(vec![endpoint("http://a:1"), endpoint("http://b:2")], true, codes.into(), Some(descriptors))
-            .unwrap()
-    }
-
-    #[test]
-    fn the_stored_form_is_read_back() {
-        assert_eq!(Registration::decode(registration().encode()).unwrap(), registration());
-        let small = Registration::new(vec![endpoint("http://a:1")], false, Codes::new(), None).unwrap();
-        assert_eq!(Registration::decode(small.encode()).unwrap(), small);
-    }
-
-    /// As released: must be readable, and be what is written, for as long as format 1 is.
-    #[test]
-    fn format_1_stays_what_it_was() {
-        let golden = b"\x08\x01\x12\x0ahttp://a:1\x12\x0ahttp://b:2\x18\x01\
-            \x22\x04\x08\x05\x10\x04\x22\x04\x08\x06\x10\x01\x22\x04\x08\x09\x10\x03\x22\x04\x08\x0a\x10\x02\x2a\x00";
-        assert_eq!(registration().encode().as_ref(), golden);
-        assert_eq!(Registration::decode(Bytes::from_static(golden)).unwrap(), registration());
-    }
-
-    #[test]
-    fn what_cant_be_read_is_refused_and_says_why() {
-        let read = |record: Record| Registration::decode(record.encode_to_vec().into()).unwrap_err().to_string();
-        let good = Record { format: 1, endpoints: vec!["http://a:1".to_owned()], ..Record::default() };
-        assert!(read(Record { format: 2, ..good.clone() }).contains("format 2"));
-        assert!(read(Record { endpoints: vec![], ..good.clone() }).contains("no address"));
-        assert!(read(Record { endpoints: vec!["a".to_owned()], ..good.clone() }).contains("address can't be read"));
-        assert!(read(Record { codes: [(0, 1)].into(), ..good.clone() }).contains("maps code 0"));
-        assert!(read(Record { codes: [(1, 9)].into(), ..good }).contains("meaning 9"));
-        assert!(Registration::decode(Bytes::from_static(b"\xff\xff")).is_err());
-        assert!(matches!(Registration::decode(Bytes::new()), Err(UnreadableRegistration::Format(0))));
-    }
-
-    #[test]
-    fn a_registration_is_checked() {
-        let new = |endpoints: Vec<Endpoint>| Registration::new(endpoints, false, Codes::new(), None);
-        assert!(matches!(new(vec![]), Err(InvalidRegistration::NoEndpoint)));
-        let many = (1..=65).map(|port| endpoint(&format!("http://a:{port}"))).collect();
-        assert!(matches!(new(many), Err(InvalidRegistration::TooManyEndpoints(65))));
-        let twice = vec![endpoint("http://a:1"), endpoint("http://b:1"), endpoint("http://A:1/")];
-        assert_eq!(new(twice).unwrap_err().to_string(), "endpoints: http://a:1 is there twice");
-        let bad =
-            Registration::new(vec![endpoint("http://a:1")], false, Codes::new(), Some(Bytes::from_static(b"\xff")));
-        assert!(bad.unwrap_err().to_string().starts_with("descriptor_set:"));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_definition::Compiled;
+use amends_definition::{Compiled, Protocol};
 use amends_engine::definition::Policy;
 use amends_engine::effect::Effect;
 use amends_engine::event::Event;
@@ -18,6 +18,7 @@ use amends_engine::saga::{Saga, StuckReason};
 use amends_engine::time::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::floor::Origin;
 use crate::participant::{Call, Codes, Reply, classify};
 use crate::seam::Running;
 
@@ -52,7 +53,8 @@ impl Owner<'_> {
             if resident.calls.contains_key(&(step, operation, attempt)) {
                 continue;
             }
-            match plan(resident, &effect, epoch, now) {
+            let origin = self.context.shared.floor.origin(resident.saga.state.started_at);
+            match plan(resident, &effect, epoch, now, origin) {
                 Some(planned) => {
                     let id = planned.id;
                     let call = start(self.context.shared.clone(), planned, self.events.clone());
@@ -67,7 +69,7 @@ impl Owner<'_> {
     }
 }
 
-fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp) -> Option<Planned> {
+fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp, origin: Origin) -> Option<Planned> {
     let Effect::Call { step, operation, attempt, deadline, expects_succeeded } = *effect else { return None };
     let saga: &Saga = &resident.saga;
     let definition_step = saga.definition.step(step);
@@ -78,8 +80,12 @@ fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp) -> Opt
         operation,
         attempt,
         epoch,
+        origin,
         expects_succeeded,
-        path: resident.compiled.method(step, operation)?.path().to_owned(),
+        path: match resident.compiled.protocol(step, operation)? {
+            Protocol::Grpc => resident.compiled.method(step, operation)?.path().to_owned(),
+            Protocol::Http => String::new(),
+        },
         request: resident.payloads.get(&PayloadKey::Request(step, operation))?.bytes.clone(),
         timeout: deadline.since(now),
         traceparent: saga.state.head.traceparent.clone(),
@@ -118,7 +124,8 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
             registration.as_deref().map_or((&unmapped, false), |it| (&it.codes, it.refusals_final));
         classify(operation, &answer.reply, &reading, codes, last_word)
     };
-    let retry_after = retry_after(shared, &policy, failures, &outcome, answer.reply.retry_after());
+    let failed = failed(&outcome, failures, attempt);
+    let retry_after = retry_after(shared, &policy, failed, &outcome, answer.reply.retry_after());
     let call = CallFacts {
         started_at,
         duration,
@@ -129,13 +136,22 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
     Event::Answered { step, operation, attempt, outcome, retry_after, call }
 }
 
+/// How often it has failed, for the delay. What never left uses up no attempt and counts as no failure, and is still called ever
+/// more seldom: a participant that is away for an hour must not fill the history.
+fn failed(outcome: &Outcome, failures: u32, attempt: u32) -> u32 {
+    match outcome {
+        Outcome::NotSent(_) => attempt,
+        _ => failures.saturating_add(1),
+    }
+}
+
 /// The delay before the next attempt, should there be one. What is misconfigured is retried slowly from the start.
-fn retry_after(shared: &Shared, policy: &Policy, failures: u32, outcome: &Outcome, hint: Option<Duration>) -> Duration {
+fn retry_after(shared: &Shared, policy: &Policy, failed: u32, outcome: &Outcome, hint: Option<Duration>) -> Duration {
     match outcome {
         Outcome::Unknown { doubt: Doubt::Misconfigured, .. } => {
             crate::retry::slow_delay(policy, hint, shared.seams.unit())
         }
-        _ => crate::retry::delay(policy, failures.saturating_add(1), hint, shared.seams.unit()),
+        _ => crate::retry::delay(policy, failed, hint, shared.seams.unit()),
     }
 }
 
@@ -143,6 +159,7 @@ fn retry_after(shared: &Shared, policy: &Policy, failures: u32, outcome: &Outcom
 fn digest(reply: &Reply) -> Option<Digest> {
     match reply {
         Reply::Ok { bytes, .. } => Some(Digest::of(bytes)),
+        Reply::Http(reply) => reply.body.as_deref().map(Digest::of),
         Reply::Status(_)
         | Reply::NoAnswer
         | Reply::Broken(_)
@@ -155,4 +172,19 @@ fn digest(reply: &Reply) -> Option<Digest> {
 /// The trace id within a W3C `traceparent`; empty when there is none.
 fn trace_id(traceparent: &str) -> String {
     traceparent.split('-').nth(1).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use amends_engine::outcome::Why;
+
+    use super::*;
+
+    #[test]
+    fn what_never_leaves_is_tried_ever_more_seldom_though_it_uses_up_no_attempt() {
+        let not_sent = Outcome::NotSent(Why::new("", "no connection"));
+        let unknown = Outcome::Unknown { doubt: Doubt::NoAnswer, why: Why::new("", "") };
+        assert_eq!([1, 2, 9].map(|attempt| failed(&not_sent, 0, attempt)), [1, 2, 9]);
+        assert_eq!(failed(&unknown, 0, 9), 1, "its failures alone count");
+    }
 }

@@ -10,7 +10,7 @@ use amends_engine::payload::Payload;
 use bytes::Bytes;
 
 use crate::error::with_sources;
-use crate::participant::{Code, Meaning, Reading};
+use crate::participant::{Meaning, Reading};
 
 /// One operation of one compiled definition.
 pub(super) struct OperationReading {
@@ -27,7 +27,7 @@ impl Reading for OperationReading {
         Ok((output, judgement))
     }
 
-    fn meaning(&self, code: Code) -> Option<Meaning> {
-        self.compiled.code(self.step, self.operation, code.name())
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        self.compiled.code(self.step, self.operation, code)
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::committer::Pending;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
+use crate::floor::Floor;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
 
@@ -27,6 +28,7 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) floor: Arc<Floor>,
     pub(crate) definitions: Definitions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) caller: Arc<dyn ParticipantCaller>,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use amends_definition::{Compiled, Prepared, Scope};
+use amends_definition::{Compiled, Scope};
 use amends_engine::effect::Effect;
 use amends_engine::event::Event;
 use amends_engine::history::HistoryEntry;
@@ -16,7 +16,7 @@ use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::{Saga, StuckReason};
 use amends_engine::standing;
 use amends_engine::time::Timestamp;
-use amends_engine::{Applied, IllegalEvent, apply, next_due, outstanding};
+use amends_engine::{Applied, IllegalEvent, apply, next_due, outstanding, unprepared};
 use amends_store::{Commit, IndexRow, Lease, OpId, record};
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ impl Change {
         stored: &BTreeMap<PayloadKey, Payload>,
         now: Timestamp,
     ) {
-        while let Some((step, operation)) = first_unprepared(&self.saga) {
+        while let Some((step, operation)) = unprepared(&self.saga) {
             self.fill(values, stored, compiled.reads(step));
             let event = catch_unwind(AssertUnwindSafe(|| self.evaluate(compiled, values, step, operation)));
             match event {
@@ -118,11 +118,7 @@ impl Change {
     fn evaluate(&self, compiled: &Compiled, values: &Values, step: StepIndex, operation: Operation) -> Event {
         let outputs = values.outputs.iter().map(|(step, value)| (*step, value)).collect();
         let scope = Scope { key: &self.saga.state.head.key, input: &values.input, outputs: &outputs };
-        match compiled.prepare(step, operation, &scope) {
-            Ok(Prepared::Requests(requests)) => Event::Prepared { step, operation, requests },
-            Ok(Prepared::Skipped) => Event::ConditionFalse { step },
-            Err(error) => Event::PrepareFailed { step, operation, message: crate::error::with_sources(&error) },
-        }
+        compiled.prepared(step, operation, &scope)
     }
 
     /// Parses the input and the outputs that the step's expressions read, each once.
@@ -177,13 +173,6 @@ pub(crate) struct CommitAt<'a> {
     pub(crate) node: &'a str,
     pub(crate) now: Timestamp,
     pub(crate) retention: Duration,
-}
-
-fn first_unprepared(saga: &Saga) -> Option<(StepIndex, Operation)> {
-    outstanding(saga).into_iter().find_map(|effect| match effect {
-        Effect::Prepare { step, operation } => Some((step, operation)),
-        Effect::Call { .. } => None,
-    })
 }
 
 /// When another owner would have to look at the saga: at once if an attempt is outstanding, since its answer dies with us.

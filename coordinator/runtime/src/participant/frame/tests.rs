@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
+use amends_engine::time::Timestamp;
 use futures::FutureExt;
 use hyper::body::Frame;
 use proptest::prelude::*;
 
 use super::*;
+use crate::participant::Origin;
 
 type Piece = Result<Frame<Bytes>, &'static str>;
 
@@ -160,6 +162,7 @@ fn call() -> Call {
         operation: Operation::Compensate,
         attempt: 3,
         epoch: 1_900_000_000_000,
+        origin: Origin { begun: Timestamp(1_800_000_000_000), floor: "1700000000000;store=abc".into() },
         expects_succeeded: true,
         path: "/payment.v1.Payment/Refund".to_owned(),
         request: Bytes::from_static(b"\x08\x01"),
@@ -179,6 +182,8 @@ fn a_call_carries_the_metadata_of_the_design() {
         ("amends-operation", "compensate"),
         ("amends-attempt", "3"),
         ("amends-epoch", "1900000000000"),
+        ("amends-saga-begun", "1800000000000"),
+        ("amends-floor", "1700000000000;store=abc"),
         ("amends-expects", "succeeded"),
         ("idempotency-key", "team-a/order-1/charge/compensate"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
@@ -195,9 +200,11 @@ fn a_call_carries_the_metadata_of_the_design() {
 
 #[test]
 fn what_doesnt_apply_is_left_out() {
-    let bare = Call { expects_succeeded: false, traceparent: "bad\nvalue".to_owned(), ..call() };
+    let bare =
+        Call { expects_succeeded: false, origin: Origin::default(), traceparent: "bad\nvalue".to_owned(), ..call() };
     let request = request(&bare, &Endpoint::parse("http://pay:7501").unwrap()).unwrap();
     assert!(!request.headers().contains_key("amends-expects"));
+    assert!(!request.headers().contains_key("amends-saga-begun") && !request.headers().contains_key("amends-floor"));
     assert!(!request.headers().contains_key("traceparent"));
 }
 

@@ -3,7 +3,7 @@
 use amends_engine::outcome::OutcomeKind;
 
 use super::*;
-use crate::participant::ErrorInfo;
+use crate::participant::{Code, ErrorInfo};
 
 const OPERATIONS: [Operation; 4] = [Operation::Action, Operation::Compensate, Operation::Confirm, Operation::Query];
 const MEANINGS: [Meaning; 4] = [Meaning::Succeeded, Meaning::Rejected, Meaning::Pending, Meaning::Unknown];
@@ -20,8 +20,8 @@ impl Reading for Fixed {
         Ok((Payload::protobuf(reply.clone()), judgement))
     }
 
-    fn meaning(&self, code: Code) -> Option<Meaning> {
-        self.meaning.filter(|(mapped, _)| *mapped == code).map(|(_, meaning)| meaning)
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        self.meaning.filter(|(mapped, _)| mapped.name() == code).map(|(_, meaning)| meaning)
     }
 }
 
@@ -114,7 +114,7 @@ fn every_code_can_be_mapped_for_every_operation_by_operation_and_by_participant(
     for code in Code::ALL {
         for meaning in MEANINGS {
             let by_operation = Fixed { meaning: Some((code, meaning)), ..PLAIN };
-            let by_participant = Codes::from([(code, meaning)]);
+            let by_participant = Codes::from([(code.into(), meaning)]);
             for operation in OPERATIONS {
                 let expected = match (meaning, operation) {
                     (Meaning::Succeeded, _) => OutcomeKind::Succeeded,
@@ -143,7 +143,7 @@ fn a_mapping_touches_no_other_code() {
 #[test]
 fn the_operations_word_goes_before_the_participants() {
     let operation = Fixed { meaning: Some((Code::Aborted, Meaning::Unknown)), ..PLAIN };
-    let participant = Codes::from([(Code::Aborted, Meaning::Rejected)]);
+    let participant = Codes::from([(Code::Aborted.into(), Meaning::Rejected)]);
     let outcome = classify(Operation::Action, &status(Code::Aborted), &operation, &participant, true);
     assert_eq!(outcome.kind(), OutcomeKind::Unknown(Doubt::Code));
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{
-    Answer, Call, Codes, Directory, Endpoint, GrpcCaller, ParticipantCaller, Registration,
+    Answer, Call, Codes, Directory, Endpoint, GrpcCaller, Origin, ParticipantCaller, Registration,
 };
 use amends_runtime::seam::{Clock, Entropy, Seams, spawn};
 use bytes::Bytes;
@@ -231,6 +231,7 @@ pub(super) fn charge() -> Call {
         step: StepName::parse("charge").unwrap(),
         operation: Operation::Action,
         attempt: 1,
+        origin: Origin::default(),
         epoch: 7,
         expects_succeeded: false,
         path: "/test.v1.Raw/Charge".to_owned(),
