@@ -13,23 +13,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_runtime::participant::{Directory, GrpcCaller, REPLY_BYTES_MAX};
+use amends_runtime::participant::{Callers, Directory, Egress, GrpcCaller, REPLY_BYTES_MAX};
 use amends_runtime::seam::Seams;
 use amends_runtime::{Coordinator, Node, NodeParts, RuntimeConfig};
+use axum::Router;
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
+use crate::calling;
 use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::grpc::{self, Api};
 use crate::health::{self, Readiness};
-use crate::http::{self, Pages};
-use crate::registry::Registry;
+use crate::http::{self, Calls, Gateway, Pages};
+use crate::registry::{Outside, Registry};
 use crate::store::Backend;
 
 /// Where requests come from.
@@ -37,7 +41,7 @@ use crate::store::Backend;
 pub struct Listeners {
     /// For the API.
     pub grpc: TcpListener,
-    /// For health, readiness and version.
+    /// For the API as JSON, health, readiness and version.
     pub http: TcpListener,
 }
 
@@ -81,8 +85,14 @@ impl App {
         let http_address = address("HTTP", &listeners.http, config.http.listen)?;
         let seams = Seams::system();
         let directory = Arc::new(Directory::new());
-        let registry = Registry::load(backend.store().clone(), directory.clone(), seams.clone()).await?;
-        let caller = Arc::new(GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX));
+        let outside = Outside {
+            egress: Arc::new(Egress::new(config.egress.allow.clone(), vec![grpc_address, http_address])),
+            keyring: Arc::default(),
+        };
+        let http = calling::http(&config.egress, directory.clone(), seams.clone(), &outside)?;
+        let registry = Registry::load(backend.store().clone(), directory.clone(), seams.clone(), outside).await?;
+        let grpc = GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX);
+        let caller = Arc::new(Callers::new(directory.clone(), grpc, http));
         let parts = NodeParts { config: runtime(&config), store: backend.store().clone(), caller, directory, seams };
         let node = Node::start(parts).await?;
         let info = backend.store().info();
@@ -125,8 +135,15 @@ impl App {
             grpc::SERVICES,
         ));
         let http_end = CancellationToken::new();
-        let mut http = serve_http(listeners.http, Pages { grpc: grpc_address, readiness: is_ready }, http_end.clone());
-        let mut grpc = serve_grpc(listeners.grpc, &config, &api, reporter)?;
+        let routes = grpc::routes(&api, &config.limits, reporter)
+            .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
+        let bound = grpc::bound(&config.limits);
+        let calls = Calls::new(routes.clone(), &bound);
+        let gateway = Gateway::new(calls, config.limits.clone(), draining.clone(), api.work.clone())
+            .map_err(|error| Error::Serve { what: "HTTP", source: Box::new(error) })?;
+        let pages = Pages { grpc: grpc_address, readiness: is_ready };
+        let mut http = serve_http(listeners.http, http::router(pages, gateway), http_end.clone());
+        let mut grpc = serve_grpc(listeners.grpc, grpc::server(&config.limits, bound), routes, draining.clone());
 
         let ended = tokio::select! {
             biased;
@@ -156,25 +173,27 @@ type Serving = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 
 fn serve_grpc(
     listener: TcpListener,
-    config: &ServerConfig,
-    api: &Api,
-    reporter: HealthReporter,
-) -> Result<Serving, Error> {
-    let routes = grpc::routes(api, &config.limits, reporter)
-        .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
-    let mut server = grpc::server(&config.limits);
+    mut server: tonic::transport::Server<grpc::Bounded>,
+    routes: Routes,
+    draining: CancellationToken,
+) -> Serving {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let draining = api.draining.clone().cancelled_owned();
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
+        let draining = draining.cancelled_owned();
         let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, draining).await;
         served.map_err(Into::into)
-    }))
+    })
 }
 
-fn serve_http(listener: TcpListener, pages: Pages, end: CancellationToken) -> Serving {
-    let router = http::router(pages);
+fn serve_http(listener: TcpListener, router: Router, end: CancellationToken) -> Serving {
+    // An event stream is many small writes.
+    let listener = listener.tap_io(|stream| {
+        // Without it they only come later.
+        let _ = stream.set_nodelay(true);
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
-        axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await.map_err(Into::into)
+        axum::serve(listener, service).with_graceful_shutdown(end.cancelled_owned()).await.map_err(Into::into)
     })
 }
 
@@ -193,7 +212,7 @@ async fn end_requests(grpc: Serving, work: &TaskTracker, grace: Duration) {
     let begun = tokio::time::Instant::now();
     end(grpc, grace).await;
     if tokio::time::timeout(grace.saturating_sub(begun.elapsed()), work.wait()).await.is_err() {
-        tracing::warn!("the grace period is over; registrations under way are not answered");
+        tracing::warn!("the grace period is over; requests under way are not answered");
     }
 }
 

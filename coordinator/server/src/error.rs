@@ -15,6 +15,15 @@ pub enum Error {
     /// The settings make no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// `egress.ca_file` can't be used.
+    #[error("egress.ca_file: {} can't be used; name a PEM file with the certificates of authorities", path.display())]
+    Authorities {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An address can't be had.
     #[error("{what} can't listen on {address}: is another coordinator running? Stop it, or choose another address")]
     Bind {

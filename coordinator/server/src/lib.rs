@@ -11,6 +11,7 @@
 //! `grpc/status.rs` for what an error looks like outside.
 
 pub mod app;
+mod calling;
 pub mod config;
 mod error;
 mod grpc;

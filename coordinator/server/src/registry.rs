@@ -7,12 +7,22 @@
 use std::sync::Arc;
 
 use amends_engine::ids::{Namespace, ParticipantName};
-use amends_runtime::participant::{Directory, Registration};
+use amends_runtime::participant::{Directory, Egress, Keyring, Protocol, Registration};
 use amends_runtime::seam::Seams;
 use amends_store::{ParticipantRecord, Store, StoreError};
 use tokio::sync::Mutex;
 
 use crate::error::chain;
+use crate::grpc::Violation;
+
+/// What judges a registration beside its own form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outside {
+    /// Which addresses may be called.
+    pub(crate) egress: Arc<Egress>,
+    /// Where signing secrets are read into.
+    pub(crate) keyring: Arc<Keyring>,
+}
 
 /// The registered participants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +30,8 @@ pub(crate) struct Registry {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
     seams: Seams,
+    egress: Arc<Egress>,
+    keyring: Arc<Keyring>,
     one_at_a_time: Arc<Mutex<()>>,
 }
 
@@ -29,10 +41,53 @@ impl Registry {
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
         seams: Seams,
+        outside: Outside,
     ) -> Result<Self, StoreError> {
-        let registry = Self { store, directory, seams, one_at_a_time: Arc::default() };
-        registry.store.all_participants().await?.iter().for_each(|record| registry.publish(record));
+        let Outside { egress, keyring } = outside;
+        let registry = Self { store, directory, seams, egress, keyring, one_at_a_time: Arc::default() };
+        for record in registry.store.all_participants().await? {
+            registry.publish(&record);
+            let (namespace, participant) = (&record.namespace, &record.name);
+            let Some(registration) = registry.directory.get(namespace, participant) else { continue };
+            if let Err(violation) = registry.load_secrets(&registration).await {
+                let problem = violation.problem;
+                tracing::error!(%namespace, %participant, problem, "a participant can't be called: its requests can't be signed");
+            }
+        }
         Ok(registry)
+    }
+
+    /// Whether a participant can be called as it is registered: an address in it is allowed, its secrets can be read. Names
+    /// are judged when they are resolved, at every connection.
+    pub(crate) async fn check(&self, registration: &Registration) -> Result<(), Violation> {
+        if registration.protocol == Protocol::Http {
+            for (place, endpoint) in registration.endpoints.iter().enumerate() {
+                self.egress.check_literal(endpoint).map_err(|refused| {
+                    Violation::new(format!("participant.endpoints[{place}]"), refused.to_string())
+                })?;
+            }
+        }
+        self.load_secrets(registration).await
+    }
+
+    /// Why a participant can't be called; empty: nothing is known against it.
+    pub(crate) fn problem(&self, registration: &Registration) -> String {
+        registration.signing.iter().find_map(|reference| self.keyring.problem(reference)).unwrap_or_default()
+    }
+
+    async fn load_secrets(&self, registration: &Registration) -> Result<(), Violation> {
+        for (place, reference) in registration.signing.iter().enumerate() {
+            let (keyring, reference) = (self.keyring.clone(), reference.clone());
+            let loaded =
+                tokio::task::spawn_blocking(move || keyring.load(&reference).map_err(|error| chain(&error))).await;
+            let problem = match loaded {
+                Ok(Ok(())) => continue,
+                Ok(Err(problem)) => problem,
+                Err(_) => "reading it failed inside".to_owned(),
+            };
+            return Err(Violation::new(format!("participant.signing_secrets[{place}]"), problem));
+        }
+        Ok(())
     }
 
     /// Stores a registration and makes it known.

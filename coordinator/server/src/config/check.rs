@@ -14,7 +14,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 
 /// The first setting that makes no sense.
 pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
-    let ServerConfig { node, grpc, http, store, sagas, limits, shutdown, log } = config;
+    let ServerConfig { node, grpc, http, store, sagas, egress: _, limits, shutdown, log } = config;
     if node.is_empty() || node.len() > NAME_LENGTH_MAX || node.chars().any(char::is_control) {
         return refuse("node", format!("a node's name has 1 to {NAME_LENGTH_MAX} printable characters"));
     }

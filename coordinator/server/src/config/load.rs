@@ -65,7 +65,8 @@ pub fn load(flags: &Flags) -> Result<ServerConfig, ConfigError> {
 
 /// `AMENDS__SECTION__OPTION`; variables with a single underscore are the command line's.
 fn environment() -> Environment {
-    Environment::with_prefix("AMENDS").prefix_separator("__").separator("__").try_parsing(true)
+    let environment = Environment::with_prefix("AMENDS").prefix_separator("__").separator("__").try_parsing(true);
+    environment.list_separator(",").with_list_parse_key("egress.allow")
 }
 
 fn load_from(flags: &Flags, environment: Environment) -> Result<ServerConfig, ConfigError> {
@@ -215,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn allowed_addresses_are_a_list_everywhere() {
+        let expected: Vec<_> = ["public", "10.0.0.0/8"].map(|text| text.parse().unwrap()).into();
+        let (_folder, flags) = in_file("a.yaml", "egress: { allow: [public, 10.0.0.0/8] }");
+        assert_eq!(load_with(&flags, &[]).unwrap().egress.allow, expected);
+        let variables = [("AMENDS__EGRESS__ALLOW", "public, 10.0.0.0/8")];
+        assert_eq!(load_with(&Flags::default(), &variables).unwrap().egress.allow, expected);
+    }
+
+    #[test]
     fn what_it_doesnt_know_is_refused_by_its_path() {
         let (_folder, flags) = in_file("a.yaml", "grpc:\n  lisen: 127.0.0.1:1\n");
         let text = refusal(&flags, &[]);
@@ -243,6 +253,7 @@ mod tests {
             ("AMENDS__LIMITS__INPUT_BYTES", "2000000", "limits.input_bytes: 2000000 is out of range"),
             ("AMENDS__LOG__FILTER", "a=b=c", "log.filter: "),
             ("AMENDS__GRPC", "127.0.0.1:1", "grpc"),
+            ("AMENDS__EGRESS__ALLOW", "public,10.0.0.0/33", "egress.allow: \"10.0.0.0/33\" is neither public"),
             ("AMENDS__NODE", "", "node: a node's name has 1 to 128"),
         ] {
             let text = refusal(&Flags::default(), &[(variable, value)]);

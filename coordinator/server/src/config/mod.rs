@@ -5,6 +5,7 @@
 //! has passed all checks; nothing else in this crate checks a setting again.
 
 mod address;
+mod allow;
 mod check;
 mod duration;
 mod load;
@@ -13,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use amends_runtime::participant::{Allow, Egress};
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, load};
@@ -28,12 +30,14 @@ pub struct ServerConfig {
     pub node: String,
     /// The API.
     pub grpc: GrpcConfig,
-    /// Health, readiness, version.
+    /// The API as JSON, health, readiness, version.
     pub http: HttpConfig,
     /// Where sagas are remembered.
     pub store: StoreConfig,
     /// How sagas run.
     pub sagas: SagasConfig,
+    /// Whom HTTP participants may be.
+    pub egress: EgressConfig,
     /// What is refused.
     pub limits: LimitsConfig,
     /// How the server stops.
@@ -94,6 +98,17 @@ pub struct SagasConfig {
     pub lease: Duration,
 }
 
+/// Whom HTTP participants may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EgressConfig {
+    /// Addresses that may be connected to.
+    #[serde(with = "allow")]
+    pub allow: Vec<Allow>,
+    /// Certificate authorities to trust besides the public ones: a PEM file.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// What is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -152,6 +167,7 @@ impl Default for ServerConfig {
             http: HttpConfig::default(),
             store: StoreConfig::default(),
             sagas: SagasConfig::default(),
+            egress: EgressConfig::default(),
             limits: LimitsConfig::default(),
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
@@ -180,6 +196,12 @@ impl Default for StoreConfig {
 impl Default for SagasConfig {
     fn default() -> Self {
         Self { retention: Duration::from_secs(7 * 24 * 3600), lease: Duration::from_secs(5) }
+    }
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self { allow: Egress::ALLOW.into(), ca_file: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Service Definitions: register, look.
+//! Service Definitions: register, look, deprecate.
 //!
 //! The work of registering is in `registering.rs` and runs in a task of its own. Invariant: errors found in a dry run are
 //! part of its answer; found in earnest they are the refusal.
@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use amends_definition::Compiled;
+use amends_engine::saga::By;
+use amends_engine::standing::StatusWord;
 use amends_proto::v1;
 use amends_proto::v1::definitions_server::Definitions;
 use amends_runtime::RequestError;
-use amends_store::DefinitionRecord;
+use amends_store::{DefinitionRecord, Deprecation};
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use super::status::Refusal;
+use super::status::{Refusal, Violation};
 use super::to_proto;
 use super::{caller, from_proto, page, registering};
 
@@ -37,6 +39,20 @@ impl Definitions for Api {
         request: Request<v1::ListDefinitionsRequest>,
     ) -> Result<Response<v1::ListDefinitionsResponse>, Status> {
         Ok(Response::new(self.list_definitions(&request.into_inner()).await?))
+    }
+
+    async fn list_versions(
+        &self,
+        request: Request<v1::ListDefinitionVersionsRequest>,
+    ) -> Result<Response<v1::ListDefinitionVersionsResponse>, Status> {
+        Ok(Response::new(self.list_versions_of(&request.into_inner()).await?))
+    }
+
+    async fn deprecate(
+        &self,
+        request: Request<v1::DeprecateDefinitionRequest>,
+    ) -> Result<Response<v1::Definition>, Status> {
+        Ok(Response::new(self.deprecate_version(request).await?))
     }
 }
 
@@ -86,9 +102,69 @@ impl Api {
         Ok(v1::ListDefinitionsResponse { definitions, next_page_token })
     }
 
+    /// The newest first: it is the one that people look for.
+    async fn list_versions_of(
+        &self,
+        message: &v1::ListDefinitionVersionsRequest,
+    ) -> Result<v1::ListDefinitionVersionsResponse, Refusal> {
+        let namespace = from_proto::namespace(&message.namespace)?;
+        let name = from_proto::definition_name("name", &message.name)?;
+        let size = page::size(message.page_size, PAGE_SIZE)?;
+        let store = self.coordinator.store();
+        let mut records = store.definition_versions(&namespace, &name).await?;
+        if records.is_empty() {
+            return Err(RequestError::NoSuchDefinition { name, version: None }.into());
+        }
+        records.reverse();
+        let (records, next_page_token) =
+            page::by_number(records, |record| record.version.0, size, &message.page_token)?;
+        let counts = store.count_open(&namespace, &name).await?;
+        let mut versions = Vec::with_capacity(records.len());
+        for record in records {
+            let of_version = counts.iter().filter(|(version, ..)| *version == record.version);
+            let open = of_version.filter_map(|(_, word, count)| {
+                Some((StatusWord::ALL.into_iter().find(|status| status.as_str() == word)?, *count))
+            });
+            let shown = to_proto::definition(&record, self.compiled(&record).await.as_deref(), None);
+            versions.push(to_proto::definition_version(shown, open.collect()));
+        }
+        Ok(v1::ListDefinitionVersionsResponse { versions, next_page_token })
+    }
+
+    async fn deprecate_version(
+        &self,
+        request: Request<v1::DeprecateDefinitionRequest>,
+    ) -> Result<v1::Definition, Refusal> {
+        let principal = caller::principal(&request)?;
+        let message = request.into_inner();
+        let namespace = from_proto::namespace(&message.namespace)?;
+        let name = from_proto::definition_name("name", &message.name)?;
+        let Some(version) = from_proto::version(message.version) else {
+            return Err(Violation::new("version", "it is missing; name the version").into());
+        };
+        let By { principal, reason } = from_proto::by(principal, message.reason)?;
+        let at = self.coordinator.seams().now();
+        let coordinator = self.coordinator.clone();
+        let deprecation =
+            (!message.undo).then_some(Deprecation { at, principal: principal.clone(), reason: reason.clone() });
+        let undo = message.undo;
+        let work = async move {
+            let marked = coordinator.store().deprecate_definition(&namespace, &name, version, deprecation).await;
+            // Also after an error: it may have happened.
+            coordinator.definitions().changed(&namespace, &name);
+            let record =
+                marked?.ok_or(RequestError::NoSuchDefinition { name: name.clone(), version: Some(version) })?;
+            let (definition, deprecated) = (&name, !undo);
+            tracing::info!(%namespace, %definition, %version, deprecated, principal, reason, "deprecation of a version");
+            Ok::<_, Refusal>(record)
+        };
+        let record = self.to_its_end(work).await?;
+        Ok(to_proto::definition(&record, self.compiled(&record).await.as_deref(), None))
+    }
+
     /// A stored version, compiled; `None` where this program can't any more, so that it can at least be looked at.
     async fn compiled(&self, record: &DefinitionRecord) -> Option<Arc<Compiled>> {
-        let compiled = self.coordinator.definitions().get(&record.namespace, &record.name, Some(record.version)).await;
+        let compiled = self.coordinator.definitions().get(&record.namespace, &record.name, record.version).await;
         compiled
             .inspect_err(|error| tracing::error!(definition = %record.name, %error, "a definition can't be compiled"))
             .ok()

@@ -26,25 +26,27 @@ mod to_proto;
 use std::future::Future;
 use std::time::Duration;
 
-use amends_proto::v1::definitions_server::DefinitionsServer;
-use amends_proto::v1::operations_server::OperationsServer;
-use amends_proto::v1::participants_server::ParticipantsServer;
-use amends_proto::v1::sagas_server::SagasServer;
+use amends_proto::v1::definitions_server::{self, DefinitionsServer};
+use amends_proto::v1::operations_server::{self, OperationsServer};
+use amends_proto::v1::participants_server::{self, ParticipantsServer};
+use amends_proto::v1::sagas_server::{self, SagasServer};
 use amends_runtime::Coordinator;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::config::LimitsConfig;
 use crate::registry::Registry;
 use status::Refusal;
+pub(crate) use status::{DOMAIN, UNAVAILABLE_RETRY, Violation};
 
 /// Largest registration: descriptors of a large service with all its imports.
 const REGISTRATION_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest time for an answer: the longest wait of a Start, and some more.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(75);
+pub(crate) const ANSWER_TIME_MAX: Duration = Duration::from_secs(75);
 /// Largest header list of a request.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Streams that a client may open and reset before it is taken for an attacker.
@@ -53,8 +55,11 @@ const RESET_STREAMS_MAX: usize = 64;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The names by which health is asked for.
-pub(crate) const SERVICES: &[&str] =
-    &["amends.v1.Sagas", "amends.v1.Operations", "amends.v1.Definitions", "amends.v1.Participants"];
+pub(crate) const SERVICES: &[&str] = &[SAGAS, OPERATIONS, DEFINITIONS, PARTICIPANTS];
+const SAGAS: &str = sagas_server::SERVICE_NAME;
+const OPERATIONS: &str = operations_server::SERVICE_NAME;
+const DEFINITIONS: &str = definitions_server::SERVICE_NAME;
+const PARTICIPANTS: &str = participants_server::SERVICE_NAME;
 
 /// What all services work with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -79,17 +84,25 @@ impl Api {
 
 /// All services.
 pub(crate) fn routes(api: &Api, limits: &LimitsConfig, health: HealthReporter) -> Result<Routes, ReflectionSetup> {
-    let message = limits.message_bytes;
+    let max = |service| message_bytes_max(limits, service);
     let mut routes = Routes::builder();
     routes
-        .add_service(SagasServer::new(api.clone()).max_decoding_message_size(message))
-        .add_service(OperationsServer::new(api.clone()).max_decoding_message_size(message))
-        .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(REGISTRATION_BYTES_MAX))
-        .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(REGISTRATION_BYTES_MAX))
+        .add_service(SagasServer::new(api.clone()).max_decoding_message_size(max(SAGAS)))
+        .add_service(OperationsServer::new(api.clone()).max_decoding_message_size(max(OPERATIONS)))
+        .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(max(DEFINITIONS)))
+        .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(max(PARTICIPANTS)))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     Ok(routes.routes())
+}
+
+/// Largest request that a service takes, by the name of the service.
+pub(crate) fn message_bytes_max(limits: &LimitsConfig, service: &str) -> usize {
+    match service {
+        DEFINITIONS | PARTICIPANTS => REGISTRATION_BYTES_MAX,
+        _ => limits.message_bytes,
+    }
 }
 
 type ReflectionSetup = tonic_reflection::server::Error;
@@ -100,8 +113,13 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
+/// The limit of requests at the same time; all clones count together, whatever listener a request comes from.
+pub(crate) fn bound(limits: &LimitsConfig) -> GlobalConcurrencyLimitLayer {
+    GlobalConcurrencyLimitLayer::new(limits.requests)
+}
+
 /// The listener's side: limits per connection and for all of them together.
-pub(crate) fn server(limits: &LimitsConfig) -> tonic::transport::Server<Bounded> {
+pub(crate) fn server(limits: &LimitsConfig, bound: GlobalConcurrencyLimitLayer) -> tonic::transport::Server<Bounded> {
     tonic::transport::Server::builder()
         .timeout(ANSWER_TIME_MAX)
         .max_concurrent_streams(limits.streams_per_connection)
@@ -112,7 +130,8 @@ pub(crate) fn server(limits: &LimitsConfig) -> tonic::transport::Server<Bounded>
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .load_shed(true)
-        .layer(tower::limit::GlobalConcurrencyLimitLayer::new(limits.requests))
+        .layer(bound)
 }
 
-type Bounded = tower::layer::util::Stack<tower::limit::GlobalConcurrencyLimitLayer, tower::layer::util::Identity>;
+/// The limits that all connections share.
+pub(crate) type Bounded = tower::layer::util::Stack<GlobalConcurrencyLimitLayer, tower::layer::util::Identity>;

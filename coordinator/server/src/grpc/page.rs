@@ -81,6 +81,23 @@ pub(crate) fn by_name<T>(items: Vec<T>, name: impl Fn(&T) -> &str, page_size: us
     (page, next)
 }
 
+/// One page of items that are sorted by a number, the highest first, and the token for the next: the last number given.
+pub(crate) fn by_number<T>(
+    items: Vec<T>,
+    number: impl Fn(&T) -> u32,
+    page_size: usize,
+    token: &str,
+) -> Result<(Vec<T>, String), Violation> {
+    let below = if token.is_empty() { None } else { Some(token.parse::<u32>().map_err(|_| foreign())?) };
+    let mut rest = items.into_iter().filter(|item| below.is_none_or(|below| number(item) < below));
+    let page: Vec<T> = rest.by_ref().take(page_size).collect();
+    let next = match (rest.next(), page.last()) {
+        (Some(_), Some(last)) => number(last).to_string(),
+        _ => String::new(),
+    };
+    Ok((page, next))
+}
+
 fn foreign() -> Violation {
     Violation::new("page_token", "it wasn't given for this question; begin again without one")
 }

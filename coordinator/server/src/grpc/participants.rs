@@ -5,6 +5,8 @@
 
 use amends_proto::v1;
 use amends_proto::v1::participants_server::Participants;
+use amends_runtime::RequestError;
+use amends_store::ParticipantRecord;
 use tonic::{Request, Response, Status};
 
 use super::Api;
@@ -40,12 +42,21 @@ impl Api {
         let record = self
             .to_its_end(async move {
                 let from_proto::Put { namespace, name, registration, expected_revision } = put;
+                registry.check(&registration).await?;
                 let record = registry.put(&namespace, &name, &registration, expected_revision, &principal).await?;
                 Ok(record)
             })
             .await?;
         tracing::info!(namespace = %record.namespace, participant = %record.name, revision = record.revision, "participant registered");
-        Ok(to_proto::participant(&record)?)
+        Ok(self.shown(&record)?)
+    }
+
+    /// As it is stored, and whether it can be called.
+    fn shown(&self, record: &ParticipantRecord) -> Result<v1::Participant, RequestError> {
+        let shown = to_proto::participant(record)?;
+        let registered = self.coordinator.directory().get(&record.namespace, &record.name);
+        let problem = registered.map(|registration| self.registry.problem(&registration)).unwrap_or_default();
+        Ok(v1::Participant { problem, ..shown })
     }
 
     async fn get_participant(&self, message: &v1::GetParticipantRequest) -> Result<v1::Participant, Refusal> {
@@ -53,7 +64,7 @@ impl Api {
         let name = from_proto::participant_name("name", &message.name)?;
         let record = self.coordinator.store().get_participant(&namespace, &name).await?;
         let record = record.ok_or_else(|| Refusal::NoSuchParticipant(name.to_string()))?;
-        Ok(to_proto::participant(&record)?)
+        Ok(self.shown(&record)?)
     }
 
     async fn list_participants(
@@ -67,7 +78,7 @@ impl Api {
             page::by_name(records, |record| record.name.as_str(), size, &message.page_token);
         let mut participants = Vec::with_capacity(records.len());
         for record in records {
-            match to_proto::participant(&record) {
+            match self.shown(&record) {
                 Ok(shown) => participants.push(v1::Participant { descriptor_set: bytes::Bytes::new(), ..shown }),
                 // One that can't be read must not hide the others; asked for by name it says what is wrong.
                 Err(error) => tracing::error!(participant = %record.name, %error, "a participant can't be shown"),

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use amends_definition::{Body, Call, Compiled, Document, Finding, Format, Severity, lint, parse, rules};
+use amends_definition::{
+    Body, Call, Compiled, Document, Finding, Format, Severity, check, check_protocols, parse, rules,
+};
 use amends_engine::ids::{Namespace, ParticipantName, Version};
 use amends_engine::payload::Digest;
 use amends_runtime::Coordinator;
-use amends_runtime::participant::{Directory, Registration, fetch_descriptors};
+use amends_runtime::participant::{Directory, Protocol, Registration, fetch_descriptors};
 use amends_store::DefinitionRecord;
 use bytes::Bytes;
 
@@ -57,13 +59,18 @@ pub(crate) async fn register(coordinator: Coordinator, submission: Submission) -
         Err(findings) => return Ok(Outcome { registered: None, findings }),
     };
     refuse_strangers(&document, &submission.uploads)?;
+    let strangers = check_protocols(&document, &registered(coordinator.directory(), &submission, &document));
+    if !strangers.is_empty() {
+        let findings = check(&document, &submission.uploads).into_iter().chain(strangers).collect();
+        return Ok(Outcome { registered: None, findings });
+    }
     let Gathered { descriptors, unreachable } = gather(coordinator.directory(), &submission, &document).await;
     let (shared, format, source) = (document.clone(), submission.format, submission.source.clone());
     let compiled = beside(move || compile(&shared, &source, format, &descriptors)).await?;
     match compiled {
-        Ok((compiled, body)) => {
+        Ok((compiled, body, findings)) => {
             let registered = store(&coordinator, &submission, &document, compiled, body).await?;
-            Ok(Outcome { registered: Some(registered), findings: lint(&document) })
+            Ok(Outcome { registered: Some(registered), findings })
         }
         Err(findings) => Ok(Outcome { registered: None, findings: explain(findings, &unreachable) }),
     }
@@ -72,6 +79,19 @@ pub(crate) async fn register(coordinator: Coordinator, submission: Submission) -
 /// Reading and compiling can take many milliseconds, which the threads of the executor don't have.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Broken)
+}
+
+/// How the participants that the definition calls are registered.
+fn registered(
+    directory: &Directory,
+    submission: &Submission,
+    document: &Document,
+) -> BTreeMap<ParticipantName, Protocol> {
+    let protocol = |name: ParticipantName| {
+        let registration = directory.get(&submission.namespace, &name)?;
+        Some((name, registration.protocol))
+    };
+    document.protocols().into_keys().filter_map(protocol).collect()
 }
 
 /// Descriptors for somebody whom the definition doesn't call are a mistake.
@@ -135,14 +155,15 @@ fn compile(
     source: &str,
     format: Format,
     descriptors: &BTreeMap<ParticipantName, Bytes>,
-) -> Result<(Compiled, Bytes), Vec<Finding>> {
+) -> Result<(Compiled, Bytes, Vec<Finding>), Vec<Finding>> {
     // The number is the store's to give; nothing that is checked depends on it.
     let compiled = Compiled::compile(document, Version(1), descriptors)?;
     let body = Body::new(source, format, document, descriptors).map_err(|error| {
         let (message, mend) = (error.to_string(), "correct the descriptors".to_owned());
         vec![without_place(rules::BAD_DESCRIPTORS, message, mend)]
     })?;
-    Ok((compiled, body.encode()))
+    // Only warnings are left.
+    Ok((compiled, body.encode(), check(document, descriptors)))
 }
 
 fn without_place(rule: &'static str, message: String, mend: String) -> Finding {
@@ -209,6 +230,7 @@ async fn store(
         registered_at: now,
         principal: submission.principal.clone(),
         body,
+        deprecated: None,
     };
     Ok(Registered { record, compiled: Arc::new(compiled), created: true })
 }

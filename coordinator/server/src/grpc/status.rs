@@ -14,9 +14,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The domain of our reasons.
-const DOMAIN: &str = "amends";
+pub(crate) const DOMAIN: &str = "amends";
 /// When to try again after a pause of the coordinator: a shard is taken over within seconds.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// When to try again after the disk was full: somebody has to make room first.
 const FULL_RETRY: Duration = Duration::from_secs(10);
 
@@ -139,6 +139,7 @@ fn request_row(error: RequestError) -> Row {
     let (code, reason, after) = match &error {
         RequestError::NoSuchSaga(_) => (Code::NotFound, "SAGA_NOT_FOUND", None),
         RequestError::NoSuchDefinition { .. } => (Code::NotFound, "DEFINITION_NOT_FOUND", None),
+        RequestError::Deprecated { .. } => (Code::FailedPrecondition, "DEFINITION_DEPRECATED", None),
         RequestError::NoSuchStep(_) => (Code::NotFound, "STEP_NOT_FOUND", None),
         RequestError::AlreadyExists { .. } => (Code::AlreadyExists, "SAGA_EXISTS", None),
         RequestError::Reserved(_) => (Code::AlreadyExists, "SAGA_ID_RESERVED", None),
@@ -152,6 +153,7 @@ fn request_row(error: RequestError) -> Row {
     };
     let about = match error {
         RequestError::AlreadyExists { difference, .. } => vec![("difference", difference.to_owned())],
+        RequestError::Deprecated { newest: Some(newest), .. } => vec![("newest_usable_version", newest.to_string())],
         _ => vec![],
     };
     Row { code, reason, message, about, mend: Mend { after, violations: vec![] } }

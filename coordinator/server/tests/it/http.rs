@@ -1,4 +1,10 @@
-//! The HTTP listener.
+//! The HTTP listener: its pages, here; the API as JSON, in the files below.
+
+mod client;
+mod docs;
+mod following;
+mod life;
+mod refusing;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,11 +30,14 @@ async fn pages() {
         ("/readyz", "200", "ready"),
         ("/version", "200", "{\"name\":\"amends\",\"version\":\""),
         ("/", "200", "/readyz"),
+        ("/", "200", "\nPOST /v1/sagas/{sagaId}:cancel "),
+        ("/openapi.json", "200", "\"openapi\":\"3.1.0\""),
         ("/other", "404", "/ lists them all"),
     ] {
         let answer = get(&server, path, &host).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
         assert!(answer.contains(expected), "{path}: {answer}");
+        assert!(answer.contains("x-content-type-options: nosniff"), "{path}: {answer}");
     }
     assert!(get(&server, "/", "localhost").await.contains(&server.grpc.to_string()));
     server.stop().await.unwrap();

@@ -4,7 +4,7 @@ use amends_proto::v1;
 use tonic::Code;
 
 use crate::harness::{CHECKOUT, Memory, Server, checkout, on_both_stores, refusal};
-use crate::shop::{Answer, Shop, descriptor_set};
+use crate::shop::{Answer, Shop, descriptor_set, descriptor_set_in};
 
 on_both_stores! { put_and_shown badly_put known_after_a_restart known_to_every_tenants_sagas moved }
 
@@ -49,6 +49,15 @@ async fn badly_put(memory: Memory) {
         let status = server.participants.put(put("shop", address)).await.unwrap_err();
         assert_eq!(refusal(&status).2, ["participant.endpoints[0]"], "{address}");
         assert!(status.message().contains("http://host:port"), "{address}: {}", status.message());
+    }
+    for (syntax, mend) in [("editions", "describe the service in a proto3 file"), ("proto4", "generate them again")] {
+        let mut request = put("shop", "http://127.0.0.1:1");
+        if let Some(participant) = &mut request.participant {
+            participant.descriptor_set = descriptor_set_in(syntax).into();
+        }
+        let status = server.participants.put(request).await.unwrap_err();
+        assert_eq!(refusal(&status).2, ["participant.descriptor_set"], "{syntax}");
+        assert!(status.message().contains(mend), "{}", status.message());
     }
     let list = server.participants.list(v1::ListParticipantsRequest::default()).await.unwrap().into_inner();
     assert!(list.participants.is_empty());

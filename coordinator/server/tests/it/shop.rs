@@ -63,9 +63,16 @@ pub(crate) struct Shop {
 
 /// The descriptors of [`PROTO`].
 pub(crate) fn descriptor_set() -> Vec<u8> {
+    descriptor_set_in("proto3")
+}
+
+/// The same, in another syntax.
+pub(crate) fn descriptor_set_in(syntax: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("shop.proto"), PROTO).unwrap();
-    protox::compile(["shop.proto"], [folder.path()]).unwrap().encode_to_vec()
+    let mut set = protox::compile(["shop.proto"], [folder.path()]).unwrap();
+    set.file.iter_mut().for_each(|file| file.syntax = Some(syntax.to_owned()));
+    set.encode_to_vec()
 }
 
 impl Shop {

@@ -70,7 +70,7 @@ fn revision(expected: u64) -> Option<u64> {
     (expected != 0).then_some(expected)
 }
 
-fn by(principal: String, reason: String) -> Result<By, Violation> {
+pub(crate) fn by(principal: String, reason: String) -> Result<By, Violation> {
     match reason.len() {
         1..=REASON_LENGTH_MAX => Ok(By { principal, reason }),
         0 => Err(Violation::new("reason", "it is empty; say why, for the history")),

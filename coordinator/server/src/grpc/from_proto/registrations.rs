@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use amends_definition::Format;
 use amends_engine::ids::{Namespace, ParticipantName};
 use amends_proto::v1;
-use amends_runtime::participant::{Code, Codes, Endpoint, InvalidRegistration, Meaning, Registration};
-use bytes::Bytes;
+use amends_runtime::participant::{
+    AnyCode, Code, Endpoint, InvalidRegistration, Meaning, Protocol, Registration, SecretReference,
+};
 
 use super::{namespace, participant_name, revision, unknown_value};
 use crate::error::chain;
@@ -27,47 +28,81 @@ pub(crate) fn put(message: v1::PutParticipantRequest) -> Result<Put, Violation> 
     let Some(participant) = message.participant else {
         return Err(Violation::new("participant", "it is missing; give the whole registration"));
     };
+    let protocol = protocol(participant.protocol)?;
+    let parse = match protocol {
+        Protocol::Grpc => Endpoint::parse,
+        Protocol::Http => Endpoint::parse_http,
+    };
     let endpoint = |(place, text): (usize, &String)| {
-        Endpoint::parse(text)
-            .map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
+        parse(text).map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
     };
     let endpoints = participant.endpoints.iter().enumerate().map(endpoint).collect::<Result<_, _>>()?;
-    let codes =
-        participant.codes.iter().map(|(code, meaning)| code_meaning(code, *meaning)).collect::<Result<_, _>>()?;
+    let codes = participant
+        .codes
+        .iter()
+        .map(|(code, meaning)| code_meaning(code, *meaning, protocol))
+        .collect::<Result<_, _>>()?;
+    let signing = signing(&participant.signing_secrets)?;
     let descriptors = (!participant.descriptor_set.is_empty()).then_some(participant.descriptor_set);
+    let refusals_final = participant.refusals_final;
+    let registration = match protocol {
+        Protocol::Grpc if !signing.is_empty() => {
+            let problem = "only requests to an HTTP participant are signed; leave it out, or set protocol to HTTP";
+            return Err(Violation::new("participant.signing_secrets", problem));
+        }
+        Protocol::Http if descriptors.is_some() => {
+            let problem = "an HTTP participant has no descriptors; leave it out, or set protocol to gRPC";
+            return Err(Violation::new("participant.descriptor_set", problem));
+        }
+        Protocol::Grpc => Registration::new(endpoints, refusals_final, codes, descriptors),
+        Protocol::Http => Registration::new_http(endpoints, refusals_final, codes, signing),
+    };
     Ok(Put {
         namespace: namespace(&participant.namespace)?,
         name: participant_name("participant.name", &participant.name)?,
-        registration: registration(endpoints, participant.refusals_final, codes, descriptors)?,
+        registration: registration.map_err(|error| refused(&error))?,
         expected_revision: revision(message.expected_revision),
     })
 }
 
-fn registration(
-    endpoints: Vec<Endpoint>,
-    refusals_final: bool,
-    codes: Codes,
-    descriptors: Option<Bytes>,
-) -> Result<Registration, Violation> {
-    Registration::new(endpoints, refusals_final, codes, descriptors).map_err(|error| {
-        let field = match &error {
-            InvalidRegistration::Descriptors(_) => "participant.descriptor_set",
-            InvalidRegistration::NoEndpoint
-            | InvalidRegistration::TooManyEndpoints(_)
-            | InvalidRegistration::EndpointTwice(_) => "participant.endpoints",
-        };
-        // The message begins with the field's name too, for those who have no path to show.
-        let text = chain(&error);
-        let problem = text.split_once(": ").map_or(text.as_str(), |(_, problem)| problem);
-        Violation::new(field, problem)
-    })
+fn protocol(number: i32) -> Result<Protocol, Violation> {
+    match v1::ParticipantProtocol::try_from(number) {
+        Ok(v1::ParticipantProtocol::Unspecified | v1::ParticipantProtocol::Grpc) => Ok(Protocol::Grpc),
+        Ok(v1::ParticipantProtocol::Http) => Ok(Protocol::Http),
+        Err(_) => Err(unknown_value("participant.protocol", number)),
+    }
 }
 
-fn code_meaning(name: &str, number: i32) -> Result<(Code, Meaning), Violation> {
+fn signing(references: &[String]) -> Result<Vec<SecretReference>, Violation> {
+    let read = |(place, text): (usize, &String)| {
+        SecretReference::parse(text)
+            .map_err(|error| Violation::new(format!("participant.signing_secrets[{place}]"), error.to_string()))
+    };
+    references.iter().enumerate().map(read).collect()
+}
+
+fn refused(error: &InvalidRegistration) -> Violation {
+    let field = match error {
+        InvalidRegistration::Descriptors(_) => "participant.descriptor_set",
+        InvalidRegistration::TooManySecrets(_) => "participant.signing_secrets",
+        InvalidRegistration::NoEndpoint
+        | InvalidRegistration::TooManyEndpoints(_)
+        | InvalidRegistration::EndpointTwice(_) => "participant.endpoints",
+    };
+    // The message begins with the field's name too, for those who have no path to show.
+    let text = chain(error);
+    let problem = text.split_once(": ").map_or(text.as_str(), |(_, problem)| problem);
+    Violation::new(field, problem)
+}
+
+fn code_meaning(name: &str, number: i32, protocol: Protocol) -> Result<(AnyCode, Meaning), Violation> {
     let field = || format!("participant.codes[{name:?}]");
-    let Some(code) = Code::parse(name) else {
-        let all = Code::ALL.map(Code::name).join(", ");
-        return Err(Violation::new("participant.codes", format!("{name:?} is not a status code; use one of {all}")));
+    let Some(code) = AnyCode::parse(name, protocol) else {
+        let known = match protocol {
+            Protocol::Grpc => format!("use one of {}", Code::ALL.map(Code::name).join(", ")),
+            Protocol::Http => "write an HTTP status from 200 to 599".to_owned(),
+        };
+        return Err(Violation::new("participant.codes", format!("{name:?} is not a status code; {known}")));
     };
     let meaning = match v1::CodeMeaning::try_from(number) {
         Ok(v1::CodeMeaning::Succeeded) => Meaning::Succeeded,

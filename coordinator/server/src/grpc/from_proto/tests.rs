@@ -126,7 +126,7 @@ fn a_participant_is_checked_field_by_field() {
     let request = |participant| v1::PutParticipantRequest { participant: Some(participant), expected_revision: 0 };
     let field = |participant| put(request(participant)).unwrap_err().field;
     let good = put(request(participant())).unwrap();
-    assert_eq!(good.registration.codes, [(Code::Aborted, Meaning::Rejected)].into());
+    assert_eq!(good.registration.codes, [(Code::Aborted.into(), Meaning::Rejected)].into());
     assert_eq!(put(v1::PutParticipantRequest::default()).unwrap_err().field, "participant");
     let address = |text: &str| v1::Participant { endpoints: vec![text.to_owned()], ..participant() };
     assert_eq!(field(address("not an address")), "participant.endpoints[0]");

@@ -1,9 +1,10 @@
 //! Definitions with their findings, and participants.
 
 use amends_definition::{Body, Compiled, Finding, Format, Severity};
+use amends_engine::standing::StatusWord;
 use amends_proto::v1;
 use amends_runtime::RequestError;
-use amends_runtime::participant::{Meaning, Registration};
+use amends_runtime::participant::{Meaning, Protocol, Registration};
 use amends_store::{DefinitionRecord, ParticipantRecord};
 
 use super::timestamp;
@@ -45,7 +46,18 @@ pub(crate) fn definition(
         steps: compiled.into_iter().flat_map(|it| it.engine().steps()).map(|step| step.name.to_string()).collect(),
         create_time: Some(timestamp(record.registered_at)),
         principal: record.principal.clone(),
+        deprecation: record.deprecated.as_ref().map(|it| v1::Deprecation {
+            time: Some(timestamp(it.at)),
+            principal: it.principal.clone(),
+            reason: it.reason.clone(),
+        }),
     }
+}
+
+/// A version of a definition and how many open sagas are on it, by status.
+pub(crate) fn definition_version(definition: v1::Definition, open: Vec<(StatusWord, u64)>) -> v1::DefinitionVersion {
+    let count = |(status, count): (StatusWord, u64)| v1::StatusCount { status: super::status_of(status).into(), count };
+    v1::DefinitionVersion { definition: Some(definition), open_sagas: open.into_iter().map(count).collect() }
 }
 
 /// What the lint has to say about one place.
@@ -84,7 +96,7 @@ pub(crate) fn participant(record: &ParticipantRecord) -> Result<v1::Participant,
     let registration = Registration::decode(record.body.clone()).map_err(|error| {
         RequestError::Unreadable(format!("participant {} can't be read; put it again: {}", record.name, chain(&error)))
     })?;
-    let codes = registration.codes.iter().map(|(code, meaning)| (code.name().to_owned(), meaning_of(*meaning).into()));
+    let codes = registration.codes.iter().map(|(code, meaning)| (code.to_string(), meaning_of(*meaning).into()));
     Ok(v1::Participant {
         namespace: record.namespace.to_string(),
         name: record.name.to_string(),
@@ -95,7 +107,17 @@ pub(crate) fn participant(record: &ParticipantRecord) -> Result<v1::Participant,
         revision: record.revision,
         update_time: Some(timestamp(record.updated_at)),
         principal: record.principal.clone(),
+        protocol: protocol_of(registration.protocol).into(),
+        signing_secrets: registration.signing.iter().map(ToString::to_string).collect(),
+        problem: String::new(),
     })
+}
+
+fn protocol_of(protocol: Protocol) -> v1::ParticipantProtocol {
+    match protocol {
+        Protocol::Grpc => v1::ParticipantProtocol::Grpc,
+        Protocol::Http => v1::ParticipantProtocol::Http,
+    }
 }
 
 fn meaning_of(meaning: Meaning) -> v1::CodeMeaning {

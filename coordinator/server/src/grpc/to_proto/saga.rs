@@ -116,7 +116,7 @@ pub(crate) fn completion_result(result: Completion) -> v1::CompletionResult {
     }
 }
 
-fn status_of(status: StatusWord) -> v1::SagaStatus {
+pub(super) fn status_of(status: StatusWord) -> v1::SagaStatus {
     match status {
         StatusWord::Running => v1::SagaStatus::Running,
         StatusWord::Confirming => v1::SagaStatus::Confirming,

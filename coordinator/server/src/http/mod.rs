@@ -1,0 +1,53 @@
+//! The HTTP listener: the API as JSON, its description, and the pages about the process.
+//!
+//! ```text
+//!   guard ─► pages                 is it alive, is it ready, which version, what is there
+//!        └─► gateway ─► routes     which method a path means, read once from the annotations in the descriptors
+//!                    ─► request    path, query, headers and body become the request message   (json: one place for JSON)
+//!                    ─► call       the very services that gRPC serves, called in this process
+//!                    ─► follow     streams as long polls and server-sent events;   problem: every error
+//!   openapi                        the same routes and comments as OpenAPI 3.1
+//! ```
+//!
+//! Nothing in here knows a single method: a new one with an annotation is served and described by being there. Invariant: a
+//! request means what the same request over gRPC means, with the same limits, checks and errors.
+
+mod call;
+mod follow;
+mod gateway;
+mod guard;
+mod json;
+mod openapi;
+mod pages;
+mod problem;
+mod request;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{any, get};
+
+pub(crate) use call::Calls;
+pub(crate) use gateway::Gateway;
+pub(crate) use pages::Pages;
+
+/// Everything that the listener serves.
+pub(crate) fn router(pages: Pages, gateway: Gateway) -> Router {
+    let index = pages::index(&pages, gateway.table());
+    let description = openapi::describe(gateway.table()).to_string();
+    Router::new()
+        .route("/", get(move || async { index }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(pages::ready))
+        .route("/version", get(pages::version))
+        .with_state(pages)
+        .route("/openapi.json", get(move || async { pages::json(description) }))
+        .route("/v1", any(gateway::serve))
+        .route("/v1/{*rest}", any(gateway::serve))
+        .with_state(Arc::new(gateway))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page; / lists them all\n") })
+        .layer(middleware::from_fn(guard::guard))
+}
