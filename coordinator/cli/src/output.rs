@@ -67,10 +67,30 @@ pub(crate) fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// Where a text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+    /// Somewhere without colour.
+    #[cfg(test)]
+    Plain,
+}
+
 /// Whether to use colour: on a terminal, unless `NO_COLOR` is set to anything (no-color.org) or the terminal has none.
 fn in_color() -> bool {
+    in_color_on(Stream::Stdout)
+}
+
+fn in_color_on(stream: Stream) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let is_terminal = match stream {
+        Stream::Stdout => std::io::stdout().is_terminal(),
+        Stream::Stderr => std::io::stderr().is_terminal(),
+        #[cfg(test)]
+        Stream::Plain => false,
+    };
+    is_terminal && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A heading, bold where there is colour.
@@ -78,6 +98,19 @@ pub(crate) fn heading(text: &str) -> String {
     use owo_colors::OwoColorize as _;
 
     if in_color() { text.bold().to_string() } else { text.to_owned() }
+}
+
+/// A text in the colour of its tone, where there is colour.
+pub(crate) fn paint(text: &str, tone: Tone, stream: Stream) -> String {
+    use owo_colors::OwoColorize as _;
+
+    match tone {
+        _ if !in_color_on(stream) => text.to_owned(),
+        Tone::Plain => text.to_owned(),
+        Tone::Good => text.green().to_string(),
+        Tone::Notable => text.yellow().bold().to_string(),
+        Tone::Bad => text.red().bold().to_string(),
+    }
 }
 
 /// What a cell says about its row.
@@ -94,7 +127,7 @@ pub(crate) enum Tone {
 }
 
 /// Participants' messages are shown as they came, but for control characters: they could steer the terminal.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use amends_proto::v1::{
     CodeMeaning, GetParticipantRequest, ListParticipantsRequest, ListParticipantsResponse, Participant,
-    PutParticipantRequest,
+    ParticipantProtocol, PutParticipantRequest,
 };
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -52,18 +52,24 @@ pub(crate) struct Register {
     #[arg(required_unless_present = "file")]
     name: Option<String>,
     /// Read the registration from this file (YAML or JSON) instead of flags
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["name", "endpoint", "refusals_final", "descriptors", "code"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["name", "endpoint", "http", "refusals_final", "descriptors", "code", "sign_with"])]
     file: Option<PathBuf>,
     /// Where it answers gRPC, http://host:port; may be repeated
-    #[arg(long, value_name = "URL", required_unless_present = "file")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["file", "http"])]
     endpoint: Vec<String>,
+    /// Where it answers HTTP, for one without gRPC: https://host or http://host:port; may be repeated
+    #[arg(long, value_name = "URL", conflicts_with_all = ["endpoint", "descriptors"])]
+    http: Vec<String>,
+    /// Sign its HTTP requests with the secret that the server finds there: env:NAME or file:/path; repeat it to rotate
+    #[arg(long, value_name = "REFERENCE", requires = "http", conflicts_with = "endpoint")]
+    sign_with: Vec<String>,
     /// It promises that a refusal is final for every copy of a key, as the SDK's barrier does
     #[arg(long)]
     refusals_final: bool,
     /// Its FileDescriptorSet with all imports, where it serves no reflection
     #[arg(long, value_name = "FILE")]
     descriptors: Option<PathBuf>,
-    /// What one of its status codes means (rejected, pending, unknown, succeeded); may be repeated
+    /// What one of its status codes (ABORTED, or 409) means: rejected, pending, unknown, succeeded; may be repeated
     #[arg(long, value_name = "CODE=MEANING", value_parser = key_value)]
     code: Vec<(String, String)>,
 }
@@ -73,7 +79,14 @@ pub(crate) struct Register {
 #[serde(deny_unknown_fields)]
 struct Registration {
     participant: String,
+    #[serde(default)]
     endpoints: Vec<String>,
+    /// Instead of `endpoints`, for one without gRPC.
+    #[serde(default)]
+    http: Vec<String>,
+    /// References to secrets, never the secrets.
+    #[serde(default)]
+    sign_with: Vec<String>,
     refusals: Option<Refusals>,
     /// Relative to the file.
     descriptors: Option<PathBuf>,
@@ -104,6 +117,8 @@ impl Register {
                 Registration {
                     participant: self.name.unwrap_or_default(),
                     endpoints: self.endpoint,
+                    http: self.http,
+                    sign_with: self.sign_with,
                     refusals: self.refusals_final.then_some(Refusals::Final),
                     descriptors: self.descriptors,
                     codes: self.code.into_iter().collect(),
@@ -115,11 +130,22 @@ impl Register {
             Some(path) => read_file(&folder.join(path))?.into(),
             None => bytes::Bytes::new(),
         };
+        let (protocol, endpoints) = match (registration.endpoints, registration.http) {
+            (endpoints, http) if http.is_empty() => (ParticipantProtocol::Unspecified, endpoints),
+            (endpoints, http) if endpoints.is_empty() => (ParticipantProtocol::Http, http),
+            _ => {
+                let message =
+                    "`endpoints` (gRPC) and `http` in one registration: a participant is called by one of them";
+                return Err(Failure::Usage(message.to_owned()));
+            }
+        };
         let codes = registration.codes.into_iter().map(|(code, meaning)| Ok((code, meaning_of(&meaning)?.into())));
         Ok(Participant {
             namespace: common.namespace.clone(),
             name: registration.participant,
-            endpoints: registration.endpoints,
+            endpoints,
+            protocol: protocol.into(),
+            signing_secrets: registration.sign_with,
             refusals_final: registration.refusals.is_some(),
             descriptor_set,
             codes: codes.collect::<Result<_, Failure>>()?,
@@ -173,29 +199,41 @@ fn rows(participants: &[Participant]) -> String {
             cell(&participant.name, Tone::Plain),
             cell(participant.endpoints.join(","), Tone::Plain),
             cell(refusals(participant), Tone::Plain),
+            cell(protocol(participant), Tone::Plain),
+            cell(or_dash(&participant.problem), Tone::Bad),
             cell(age(participant.update_time.as_ref()), Tone::Plain),
         ]
     });
-    table(&["NAME", "ENDPOINTS", "REFUSALS", "CHANGED"], rows)
+    table(&["NAME", "ENDPOINTS", "REFUSALS", "PROTOCOL", "PROBLEM", "CHANGED"], rows)
 }
 
 fn refusals(participant: &Participant) -> &'static str {
     if participant.refusals_final { "final" } else { "-" }
 }
 
+fn protocol(participant: &Participant) -> &'static str {
+    match participant.protocol() {
+        ParticipantProtocol::Unspecified | ParticipantProtocol::Grpc => "grpc",
+        ParticipantProtocol::Http => "http",
+    }
+}
+
 fn describe(participant: &Participant) -> String {
     let codes = participant.codes.iter().map(|(code, meaning)| format!("{code}={}", words::code_meaning(*meaning)));
-    let descriptors = match participant.descriptor_set.len() {
-        0 => "by server reflection".to_owned(),
-        length => format!("registered, {length} bytes"),
+    let about = match (participant.protocol(), participant.descriptor_set.len()) {
+        (ParticipantProtocol::Http, _) => ("signed with", or_dash(&participant.signing_secrets.join(" ")).to_owned()),
+        (_, 0) => ("descriptors", "by server reflection".to_owned()),
+        (_, length) => ("descriptors", format!("registered, {length} bytes")),
     };
     fields(&[
         ("name", participant.name.clone()),
         ("namespace", participant.namespace.clone()),
+        ("protocol", protocol(participant).to_owned()),
         ("endpoints", participant.endpoints.join(" ")),
         ("refusals", refusals(participant).to_owned()),
         ("codes", or_dash(&codes.collect::<Vec<_>>().join(" ")).to_owned()),
-        ("descriptors", descriptors),
+        about,
+        ("problem", or_dash(&participant.problem).to_owned()),
         ("revision", participant.revision.to_string()),
         ("changed", instant(participant.update_time.as_ref())),
         ("changed by", or_dash(&participant.principal).to_owned()),

@@ -3,9 +3,10 @@
 //! Times are days and a half from now, so that ages come out the same whenever the tests run.
 
 use amends_proto::v1::{
-    CodeMeaning, Decision, DecisionCause, Definition, Doubt, Effect, HistoryEntry, HistoryKind, Operation,
-    OperationState, OperationStatus, OutcomeKind, Participant, Payload, Residue, Saga, SagaPhase, SagaStatus,
-    SourceFormat, Step, Stuck, StuckReason, Waiting, WaitingReason, payload::Encoding,
+    CodeMeaning, Decision, DecisionCause, Definition, DefinitionVersion, Deprecation, Doubt, Effect, HistoryEntry,
+    HistoryKind, Operation, OperationState, OperationStatus, OutcomeKind, Participant, Payload, Residue, Saga,
+    SagaPhase, SagaStatus, SourceFormat, StatusCount, Step, Stuck, StuckReason, Waiting, WaitingReason,
+    payload::Encoding,
 };
 use pbjson_types::{Duration, Timestamp};
 
@@ -187,6 +188,45 @@ pub(crate) fn history() -> Vec<HistoryEntry> {
         },
     ]
 }
+
+/// Three versions, of which the second is deprecated and holds most of the open sagas.
+pub(crate) fn versions() -> Vec<DefinitionVersion> {
+    let version = |version: u32, days: i64, open: &[(SagaStatus, u64)]| DefinitionVersion {
+        definition: Some(Definition { version, create_time: days_ago(days), ..definition() }),
+        open_sagas: open
+            .iter()
+            .map(|(status, count)| StatusCount { status: (*status).into(), count: *count })
+            .collect(),
+    };
+    let mut all = vec![
+        version(3, 9, &[(SagaStatus::Running, 4)]),
+        version(2, 20, &[(SagaStatus::Running, 10), (SagaStatus::Confirming, 1), (SagaStatus::Stuck, 2)]),
+        version(1, 40, &[]),
+    ];
+    let deprecation =
+        Deprecation { time: days_ago(9), principal: "ops".to_owned(), reason: "charges before the hold".to_owned() };
+    all[1].definition.as_mut().expect("set").deprecation = Some(deprecation);
+    all
+}
+
+pub(crate) const OLD_SOURCE: &str = "\
+saga: checkout
+steps:
+  - step: charge
+    participant: payment
+    action: { call: payment.v1.Payment/Charge, request: { amount: \"${input.amount}\" } }
+    compensate: { call: payment.v1.Payment/Refund }
+";
+
+pub(crate) const NEW_SOURCE: &str = "\
+saga: checkout
+timeout: 10m
+steps:
+  - step: charge
+    participant: bank
+    action: { call: payment.v1.Payment/Charge, request: { amount: \"${input.amount}\", currency: EUR } }
+    compensate: { call: payment.v1.Payment/Refund }
+";
 
 pub(crate) fn definition() -> Definition {
     Definition {

@@ -207,8 +207,27 @@ impl Definitions for Answers {
     }
 
     async fn get(&self, request: Request<GetDefinitionRequest>) -> Answer<Definition> {
-        self.note("Get", request);
-        Ok(Response::new(Definition { source: "saga: checkout\nsteps: []\n".to_owned(), ..canned::definition() }))
+        let version = self.note("Get", request).version;
+        let source = match version {
+            1 => canned::OLD_SOURCE,
+            2 => canned::NEW_SOURCE,
+            _ => "saga: checkout\nsteps: []\n",
+        };
+        Ok(Response::new(Definition { source: source.to_owned(), ..canned::definition() }))
+    }
+
+    async fn list_versions(
+        &self,
+        request: Request<ListDefinitionVersionsRequest>,
+    ) -> Answer<ListDefinitionVersionsResponse> {
+        self.note("ListVersions", request);
+        let versions = canned::versions();
+        Ok(Response::new(ListDefinitionVersionsResponse { versions, next_page_token: String::new() }))
+    }
+
+    async fn deprecate(&self, request: Request<DeprecateDefinitionRequest>) -> Answer<Definition> {
+        let DeprecateDefinitionRequest { version, .. } = self.note("Deprecate", request);
+        Ok(Response::new(Definition { version, ..canned::definition() }))
     }
 
     async fn list(&self, request: Request<ListDefinitionsRequest>) -> Answer<ListDefinitionsResponse> {

@@ -29,7 +29,22 @@ fn every_verb_has_a_help() {
     ];
     let commands = [
         ("saga", saga.as_slice()),
-        ("definition", &["lint", "register", "list", "show"]),
+        (
+            "definition",
+            &[
+                "lint",
+                "explain",
+                "test",
+                "schema",
+                "register",
+                "list",
+                "show",
+                "versions",
+                "diff",
+                "deprecate",
+                "undeprecate",
+            ],
+        ),
         ("participant", &["register", "list", "show"]),
     ];
     for (noun, verbs) in commands {

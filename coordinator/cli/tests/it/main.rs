@@ -11,4 +11,5 @@ mod help;
 mod participants;
 mod repairs;
 mod sagas;
+mod scenarios;
 mod usage;

@@ -46,3 +46,44 @@ fn a_mistake_in_the_file_names_its_line() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("payment.yaml: ") && run.stderr.contains("line 2"), "{}", run.stderr);
 }
+
+#[test]
+fn register_one_that_is_called_by_http() {
+    let fake = crate::fake::Fake::start();
+    let put = r#"Put {"participant":{"namespace":"default","name":"merchant","endpoints":["https://merchant.example"],"codes":{"409":"CODE_MEANING_REJECTED"},"protocol":"PARTICIPANT_PROTOCOL_HTTP","signingSecrets":["env:NEW","file:/run/old"]}}"#;
+    let flags = [
+        "participant",
+        "register",
+        "merchant",
+        "--http",
+        "https://merchant.example",
+        "--code",
+        "409=rejected",
+        "--sign-with",
+        "env:NEW",
+        "--sign-with",
+        "file:/run/old",
+        "--address",
+        fake.address(),
+    ];
+    let run = amends(&flags);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(fake.requests().trim_end(), put);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("merchant.yaml");
+    let text = "participant: merchant\nhttp: [https://merchant.example]\nsign_with: [env:NEW, file:/run/old]\ncodes: { 409: rejected }\n";
+    std::fs::write(&file, text).expect("written");
+    let fake = crate::fake::Fake::start();
+    let run = amends(&["participant", "register", "-f", &file.display().to_string(), "--address", fake.address()]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(fake.requests().trim_end(), put);
+
+    std::fs::write(&file, format!("{text}endpoints: [http://127.0.0.1:1]\n")).expect("written");
+    let run = amends(&["participant", "register", "-f", &file.display().to_string()]);
+    assert!(run.code == 2 && run.stderr.contains("is called by one of them"), "{}", run.stderr);
+    let both = amends(&["participant", "register", "m", "--http", "https://a", "--endpoint", "http://a:1"]);
+    assert!(both.code == 2 && both.stderr.contains("--endpoint"), "{}", both.stderr);
+    let unsigned = amends(&["participant", "register", "m", "--endpoint", "http://a:1", "--sign-with", "env:A"]);
+    assert!(unsigned.code == 2 && unsigned.stderr.contains("--sign-with"), "{}", unsigned.stderr);
+}

@@ -13,6 +13,17 @@ fn start_prints_the_saga_and_sends_what_was_given() {
 }
 
 #[test]
+fn start_on_a_version_of_choice() {
+    let fake = Fake::start();
+    let run = amends_with_input(
+        &["saga", "start", "checkout", "--version", "2", "-i", "-", "--address", fake.address()],
+        "{}",
+    );
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(fake.requests().contains("\"version\":2"), "{}", fake.requests());
+}
+
+#[test]
 fn start_without_an_id_makes_a_request_id_of_its_own_each_time() {
     let fake = Fake::start();
     for _ in 0..2 {

@@ -3,8 +3,14 @@
 //! Never judges a definition itself: `lint` shows what `amends-definition` finds without the participants, `register`
 //! what the coordinator finds with them.
 
+mod diff;
+mod explain;
 mod lint;
 mod register;
+mod report;
+mod schema;
+mod test;
+mod versions;
 
 use std::path::Path;
 
@@ -23,23 +29,44 @@ use crate::words::or_dash;
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DefinitionCommand {
-    /// Check a definition by itself, without a coordinator
+    /// Check definitions without a coordinator
     Lint(lint::Lint),
+    /// Say what a rule of the lint means, with a broken and a mended example
+    Explain(explain::Explain),
+    /// Run the scenarios that are written beside a definition, without a coordinator and participants
+    Test(test::Test),
+    /// Print the JSON Schema of the language, for editors
+    Schema(schema::Schema),
     /// Register a definition; the same content gives the same version
     Register(register::Register),
     /// List definitions in their newest version
     List,
     /// Print the source of a definition
     Show(Show),
+    /// List all versions of a definition with their open sagas
+    Versions(versions::Versions),
+    /// Show what a version or a file changes, and which open sagas stay behind
+    Diff(diff::Diff),
+    /// Let a version take no new sagas; those that are on it run on
+    Deprecate(versions::Deprecate),
+    /// Let a deprecated version take new sagas again
+    Undeprecate(versions::Deprecate),
 }
 
 impl DefinitionCommand {
     pub(crate) fn run(self, common: &Common) -> Result<(), Failure> {
         match self {
             Self::Lint(command) => command.run(common),
+            Self::Explain(command) => command.run(common),
+            Self::Test(command) => command.run(common),
+            Self::Schema(command) => command.run(),
             Self::Register(command) => as_client(command.run(common)),
             Self::List => as_client(list(common)),
             Self::Show(command) => as_client(command.run(common)),
+            Self::Versions(command) => as_client(command.run(common)),
+            Self::Diff(command) => as_client(command.run(common)),
+            Self::Deprecate(command) => as_client(command.run(common, false)),
+            Self::Undeprecate(command) => as_client(command.run(common, true)),
         }
     }
 }
@@ -64,7 +91,10 @@ fn rows(definitions: &[Definition]) -> String {
         let short_digest: String = definition.digest.chars().take(12).collect();
         vec![
             cell(&definition.name, Tone::Plain),
-            cell(definition.version.to_string(), Tone::Plain),
+            match definition.deprecation {
+                Some(_) => cell(format!("{} (deprecated)", definition.version), Tone::Notable),
+                None => cell(definition.version.to_string(), Tone::Plain),
+            },
             cell(definition.steps.len().to_string(), Tone::Plain),
             cell(or_dash(&definition.participants.join(",")), Tone::Plain),
             cell(short_digest, Tone::Plain),
@@ -92,6 +122,9 @@ impl Show {
         let mut client = Connection::open(&common.address).await?.definitions();
         let definition = client.get(request(message)).await?.into_inner();
         eprintln!("amends: {} version {}, digest {}", definition.name, definition.version, definition.digest);
+        if let Some(why) = &definition.deprecation {
+            eprintln!("amends: deprecated by {}: {}", why.principal, why.reason);
+        }
         common.output.print(|| to_json(&definition), || definition.source.clone())
     }
 }
@@ -101,11 +134,15 @@ fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "json")
 }
 
+fn format_of(file: &Path) -> amends_definition::Format {
+    if is_json(file) { amends_definition::Format::Json } else { amends_definition::Format::Yaml }
+}
+
 /// Errors among the findings are a failure of the command; warnings are not.
-fn fail_on(errors: usize, file: &Path) -> Result<(), Failure> {
+fn fail_on(errors: usize, what: &str) -> Result<(), Failure> {
     match errors {
         0 => Ok(()),
-        1 => Err(Failure::Findings(format!("{}: 1 error", file.display()))),
-        errors => Err(Failure::Findings(format!("{}: {errors} errors", file.display()))),
+        1 => Err(Failure::Findings(format!("{what}: 1 error"))),
+        errors => Err(Failure::Findings(format!("{what}: {errors} errors"))),
     }
 }

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use amends_proto::v1::{Finding, RegisterDefinitionRequest, Severity, SourceFormat};
+use amends_proto::v1::{RegisterDefinitionRequest, Severity, SourceFormat};
 use bytes::Bytes;
 use clap::Args;
 
+use super::report::{Source, render};
 use super::{is_json, rows};
 use crate::args::Common;
 use crate::connect::{Connection, request};
 use crate::exit::Failure;
 use crate::input::{key_value, read_file, read_text};
+use crate::output::Stream;
 use crate::payload::to_json;
 
 /// The flags of `definition register`.
@@ -28,9 +30,10 @@ pub(crate) struct Register {
 
 impl Register {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
+        let source = read_text(&self.file)?;
         let mut message = RegisterDefinitionRequest {
             namespace: common.namespace.clone(),
-            source: read_text(&self.file)?,
+            source: source.clone(),
             format: if is_json(&self.file) { SourceFormat::Json } else { SourceFormat::Yaml }.into(),
             dry_run: self.dry_run,
             ..RegisterDefinitionRequest::default()
@@ -41,8 +44,9 @@ impl Register {
         }
         let mut client = Connection::open(&common.address).await?.definitions();
         let answer = client.register(request(message)).await?.into_inner();
+        let source = Source { file: self.file.display().to_string(), text: &source };
         for finding in &answer.findings {
-            eprintln!("{}", self.line(finding));
+            eprint!("{}", render(&finding.into(), &source, Stream::Stderr));
         }
         let table = || answer.definition.as_ref().map(|one| rows(std::slice::from_ref(one))).unwrap_or_default();
         common.output.print(|| to_json(&answer), table)?;
@@ -51,20 +55,15 @@ impl Register {
             (Some(same), false, false) => eprintln!("amends: version {} has the same content already", same.version),
             _ => {}
         }
-        let errors = answer.findings.iter().filter(|finding| finding.severity() == Severity::Error).count();
-        super::fail_on(errors, &self.file)
-    }
-
-    fn line(&self, finding: &Finding) -> String {
-        let severity = if finding.severity() == Severity::Error { "error" } else { "warning" };
-        let place = match finding.line {
-            0 => String::new(),
-            line => format!(":{line}:{}", finding.column),
-        };
-        let mut text = format!("{}{place}: {severity}[{}]: {}", self.file.display(), finding.rule, finding.message);
-        if !finding.help.is_empty() {
-            text += &format!(" — {}", finding.help);
+        if let Some((version, why)) =
+            answer.definition.as_ref().and_then(|it| Some((it.version, it.deprecation.as_ref()?)))
+        {
+            eprintln!(
+                "amends: version {version} is deprecated ({}): no saga starts on it; undeprecate it first",
+                why.reason
+            );
         }
-        text
+        let errors = answer.findings.iter().filter(|finding| finding.severity() == Severity::Error).count();
+        super::fail_on(errors, &self.file.display().to_string())
     }
 }
