@@ -6,7 +6,7 @@ use amends_participant::service::{ServiceFlags, exit_code, log_to_stderr};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = ServiceFlags::parse("amends-account", amends_account::DEFAULT_ADDR);
+    let (flags, own) = ServiceFlags::parse_with("amends-account", amends_account::DEFAULT_ADDR);
     log_to_stderr();
-    exit_code(amends_account::run(&flags).await)
+    exit_code(amends_account::run(&flags, own).await)
 }

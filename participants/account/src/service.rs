@@ -2,17 +2,20 @@
 //!
 //! No business rule here. Invariant: every method that a saga calls goes through [`Barrier::handle`].
 
-use amends_participant::{Barrier, Database};
-use sqlx::{Row, SqliteConnection};
+use amends_participant::service::{Barrier, Database};
+use sqlx::Row;
 use tonic::{Request, Response, Status};
 
-use crate::ledger::{LedgerError, WORLD, is_system, post};
+use crate::opening::{OwnError, check_id, deposit, open};
 use crate::proto::account_server::Account;
 use crate::proto::{
-    CancelHoldReply, CancelHoldRequest, ConfirmHoldReply, ConfirmHoldRequest, DepositReply, DepositRequest,
-    GetBalanceReply, GetBalanceRequest, HoldReply, HoldRequest, OpenReply, OpenRequest,
+    AwardPointsReply, AwardPointsRequest, CancelCreditReply, CancelCreditRequest, CancelHoldReply, CancelHoldRequest,
+    CancelScreeningReply, CancelScreeningRequest, ConfirmCreditReply, ConfirmCreditRequest, ConfirmHoldReply,
+    ConfirmHoldRequest, DepositReply, DepositRequest, GetBalanceReply, GetBalanceRequest, GetPointsReply,
+    GetPointsRequest, HoldReply, HoldRequest, OpenReply, OpenRequest, ReserveCreditReply, ReserveCreditRequest,
+    RevokePointsReply, RevokePointsRequest, ScreenReply, ScreenRequest, SetFrozenRequest, SetLimitsRequest, Standing,
 };
-use crate::{ID_LENGTH_MAX, holds};
+use crate::{credits, holds, points, screening, standing};
 
 /// The service over its database.
 #[derive(Debug)]
@@ -46,9 +49,12 @@ impl Account for AccountService {
     async fn get_balance(&self, request: Request<GetBalanceRequest>) -> Result<Response<GetBalanceReply>, Status> {
         let account_id = request.into_inner().account_id;
         let found = sqlx::query(
-            "SELECT floor_minor, balance_minor, (SELECT coalesce(sum(amount_minor), 0) FROM holds
-                WHERE account_id = ?1 AND state = 'held') AS held_minor
-             FROM accounts WHERE account_id = ?1",
+            "SELECT floor_minor, balance_minor,
+                (SELECT CAST(coalesce(sum(amount_minor), 0) AS BIGINT) FROM holds
+                    WHERE account_id = $1 AND state = 'held') AS held_minor,
+                (SELECT CAST(coalesce(sum(amount_minor), 0) AS BIGINT) FROM credits
+                    WHERE account_id = $1 AND state = 'reserved') AS incoming_minor
+             FROM accounts WHERE account_id = $1",
         )
         .bind(&account_id)
         .fetch_optional(self.database.readers())
@@ -56,8 +62,12 @@ impl Account for AccountService {
         .map_err(OwnError::from)?;
         let row = found.ok_or_else(|| Status::not_found(format!("there is no account {account_id:?}")))?;
         let read = |column: &str| row.try_get(column).map_err(OwnError::from);
-        let (available_minor, held_minor) = (read("balance_minor")?, read("held_minor")?);
-        Ok(Response::new(GetBalanceReply { available_minor, held_minor, floor_minor: read("floor_minor")? }))
+        Ok(Response::new(GetBalanceReply {
+            available_minor: read("balance_minor")?,
+            held_minor: read("held_minor")?,
+            floor_minor: read("floor_minor")?,
+            incoming_minor: read("incoming_minor")?,
+        }))
     }
 
     async fn hold(&self, request: Request<HoldRequest>) -> Result<Response<HoldReply>, Status> {
@@ -71,77 +81,66 @@ impl Account for AccountService {
     async fn cancel_hold(&self, request: Request<CancelHoldRequest>) -> Result<Response<CancelHoldReply>, Status> {
         self.barrier.handle(request, |db, call, request| Box::pin(holds::cancel(db, call, request))).await
     }
-}
 
-/// Why one of the methods outside sagas did nothing.
-#[derive(Debug, thiserror::Error)]
-enum OwnError {
-    #[error("{0} exists already, with other content")]
-    Exists(&'static str),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error("the database can't be read or written")]
-    Database(#[from] sqlx::Error),
-}
+    async fn reserve_credit(
+        &self,
+        request: Request<ReserveCreditRequest>,
+    ) -> Result<Response<ReserveCreditReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(credits::reserve(db, call, request))).await
+    }
 
-impl From<OwnError> for Status {
-    fn from(error: OwnError) -> Self {
-        let message = error.to_string();
-        match error {
-            OwnError::Exists(_) => Status::already_exists(message),
-            OwnError::Ledger(LedgerError::UnknownAccount(_)) => Status::not_found(message),
-            OwnError::Ledger(LedgerError::InvalidAmount(_)) => Status::invalid_argument(message),
-            OwnError::Ledger(LedgerError::BelowFloor { .. } | LedgerError::Overflow) => Status::out_of_range(message),
-            OwnError::Ledger(LedgerError::Database(_)) | OwnError::Database(_) => Status::internal(message),
-        }
+    async fn confirm_credit(
+        &self,
+        request: Request<ConfirmCreditRequest>,
+    ) -> Result<Response<ConfirmCreditReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(credits::confirm(db, call, request))).await
     }
-}
 
-fn check_id(field: &str, id: &str) -> Result<(), Status> {
-    if (1..=ID_LENGTH_MAX).contains(&id.len()) {
-        return Ok(());
+    async fn cancel_credit(
+        &self,
+        request: Request<CancelCreditRequest>,
+    ) -> Result<Response<CancelCreditReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(credits::cancel(db, call, request))).await
     }
-    Err(Status::invalid_argument(format!("{field} must have 1 to {ID_LENGTH_MAX} bytes, it has {}", id.len())))
-}
 
-async fn open(db: &mut SqliteConnection, request: OpenRequest) -> Result<(), OwnError> {
-    let opened = sqlx::query("INSERT INTO accounts VALUES (?, 'customer', ?, 0) ON CONFLICT DO NOTHING")
-        .bind(&request.account_id)
-        .bind(request.floor_minor)
-        .execute(&mut *db)
-        .await?;
-    if opened.rows_affected() == 1 {
-        return Ok(());
+    async fn set_limits(&self, request: Request<SetLimitsRequest>) -> Result<Response<Standing>, Status> {
+        let request = request.into_inner();
+        let standing = self.database.write(|db| Box::pin(standing::set_limits(db, request))).await??;
+        Ok(Response::new(standing))
     }
-    let same: bool =
-        sqlx::query_scalar("SELECT kind = 'customer' AND floor_minor = ? FROM accounts WHERE account_id = ?")
-            .bind(request.floor_minor)
-            .bind(&request.account_id)
-            .fetch_one(db)
-            .await?;
-    if same { Ok(()) } else { Err(OwnError::Exists("the account")) }
-}
 
-async fn deposit(db: &mut SqliteConnection, request: DepositRequest) -> Result<(), OwnError> {
-    let known: Option<(String, i64)> =
-        sqlx::query_as("SELECT account_id, amount_minor FROM deposits WHERE deposit_id = ?")
-            .bind(&request.deposit_id)
-            .fetch_optional(&mut *db)
-            .await?;
-    if let Some(known) = known {
-        let same = known == (request.account_id, request.amount_minor);
-        return if same { Ok(()) } else { Err(OwnError::Exists("the deposit")) };
+    async fn set_frozen(&self, request: Request<SetFrozenRequest>) -> Result<Response<Standing>, Status> {
+        let request = request.into_inner();
+        let standing = self.database.write(|db| Box::pin(standing::set_frozen(db, request))).await??;
+        Ok(Response::new(standing))
     }
-    if is_system(&request.account_id) {
-        return Err(LedgerError::UnknownAccount(request.account_id).into());
+
+    async fn screen(&self, request: Request<ScreenRequest>) -> Result<Response<ScreenReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(screening::screen(db, call, request))).await
     }
-    let cause = format!("deposit {}", request.deposit_id);
-    post(db, WORLD, &request.account_id, request.amount_minor, &cause).await?;
-    sqlx::query("INSERT INTO deposits VALUES (?, ?, ?)")
-        .bind(&request.deposit_id)
-        .bind(&request.account_id)
-        .bind(request.amount_minor)
-        .execute(db)
-        .await?;
-    Ok(())
+
+    async fn cancel_screening(
+        &self,
+        request: Request<CancelScreeningRequest>,
+    ) -> Result<Response<CancelScreeningReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(screening::cancel(db, call, request))).await
+    }
+
+    async fn award_points(&self, request: Request<AwardPointsRequest>) -> Result<Response<AwardPointsReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(points::award(db, call, request))).await
+    }
+
+    async fn revoke_points(
+        &self,
+        request: Request<RevokePointsRequest>,
+    ) -> Result<Response<RevokePointsReply>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(points::revoke(db, call, request))).await
+    }
+
+    async fn get_points(&self, request: Request<GetPointsRequest>) -> Result<Response<GetPointsReply>, Status> {
+        let account_id = request.into_inner().account_id;
+        let mut db = self.database.readers().acquire().await.map_err(OwnError::from)?;
+        let balance = points::balance(&mut db, &account_id).await.map_err(OwnError::from)?;
+        Ok(Response::new(GetPointsReply { balance }))
+    }
 }

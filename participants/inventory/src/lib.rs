@@ -1,11 +1,14 @@
 //! `inventory.v1.Inventory`, an example participant: stock, reserved for an order and released again.
 //!
-//! Keeps everything in its own SQLite database. Knows of sagas only through the barrier. Invariants: a shelf never goes
+//! Keeps everything in its own database, SQLite or Postgres. Knows of sagas only through the barrier. Invariants: a shelf never goes
 //! below zero; `available + sold` changes only by `SetStock`. `service.rs` has the methods, `stock.rs` what they do,
 //! `schema.sql` the tables and views.
 
-use amends_participant::service::{EFFECTS_SCHEMA, ServeError, Service, ServiceFlags, serve};
-use amends_participant::{Barrier, Database};
+use amends_participant::database::Schemas;
+use amends_participant::service::{
+    Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, name_and_number, serve,
+};
+use clap::Args;
 use tonic::service::Routes;
 
 use proto::inventory_server::{InventoryServer, SERVICE_NAME};
@@ -27,15 +30,29 @@ pub const DEFAULT_ADDR: &str = "127.0.0.1:7502";
 const ID_LENGTH_MAX: usize = 128;
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inventory.fds.bin"));
-const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMAS: Schemas<'_> = Schemas {
+    sqlite: &[include_str!("schema.sql"), EFFECTS_SCHEMA],
+    postgres: &[include_str!("schema.postgres.sql"), EFFECTS_SCHEMA_POSTGRES],
+};
+
+/// The inventory service's own flags, beside those of every participant.
+#[derive(Debug, Clone, Args)]
+pub struct InventoryFlags {
+    /// Put so many of this SKU on the shelf, where it was never stocked; may be repeated.
+    #[arg(long, value_name = "SKU=QUANTITY", value_parser = name_and_number)]
+    pub stock: Vec<(String, i64)>,
+}
 
 /// Opens the database and serves until the process is told to stop.
 ///
 /// # Errors
 /// When the database or the address can't be used.
-pub async fn run(flags: &ServiceFlags) -> Result<(), ServeError> {
-    let path = flags.database_path("inventory.db").map_err(ServeError::Folder)?;
-    let database = Database::open(&path, &[SCHEMA, EFFECTS_SCHEMA]).await?;
+pub async fn run(flags: &ServiceFlags, own: InventoryFlags) -> Result<(), ServeError> {
+    let database = flags.open("inventory.db", SCHEMAS).await?;
+    for (sku, quantity) in own.stock {
+        let stocked = database.write(move |db| Box::pin(stock::begin(db, sku, quantity))).await;
+        stocked.map_err(|error| ServeError::Begin(error.into()))?.map_err(|error| ServeError::Begin(error.into()))?;
+    }
     let barrier = Barrier::new(database.clone(), SERVICE_NAME);
     let routes = Routes::new(InventoryServer::new(InventoryService::new(database.clone(), barrier)));
     serve(flags, &database, Service { name: SERVICE_NAME, descriptors: DESCRIPTORS, routes }).await

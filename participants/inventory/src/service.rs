@@ -3,7 +3,7 @@
 //! No business rule here beyond the shape of `SetStock`. Invariant: every method that a saga calls goes through
 //! [`Barrier::handle`].
 
-use amends_participant::{Barrier, Database};
+use amends_participant::service::{Barrier, Database};
 use tonic::{Request, Response, Status};
 
 use crate::proto::inventory_server::Inventory;
@@ -44,8 +44,9 @@ impl Inventory for InventoryService {
     async fn get_stock(&self, request: Request<GetStockRequest>) -> Result<Response<GetStockReply>, Status> {
         let sku = request.into_inner().sku;
         let found: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT available, (SELECT coalesce(sum(quantity), 0) FROM reservations WHERE sku = ?1 AND released = 0)
-             FROM stock WHERE sku = ?1",
+            "SELECT available, (SELECT CAST(coalesce(sum(quantity), 0) AS BIGINT) FROM reservations
+                WHERE sku = $1 AND released = 0)
+             FROM stock WHERE sku = $1",
         )
         .bind(&sku)
         .fetch_optional(self.database.readers())

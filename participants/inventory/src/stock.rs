@@ -4,15 +4,15 @@
 //! leaves a shelf is in a reservation, written in the same transaction, with one line of evidence.
 
 use amends_participant::service::record_effect;
-use amends_participant::{Answer, CallContext, Failure, rejected};
-use sqlx::SqliteConnection;
+use amends_participant::{Answer, CallContext, Failure, locking, rejected};
+use sqlx::AnyConnection;
 
 use crate::ID_LENGTH_MAX;
 use crate::proto::{ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockRequest};
 
 /// Action: takes a quantity from the shelf.
 pub(crate) async fn reserve(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     call: &CallContext,
     request: ReserveRequest,
 ) -> Result<Answer<ReserveReply>, Failure> {
@@ -23,38 +23,41 @@ pub(crate) async fn reserve(
     if !(1..=ID_LENGTH_MAX).contains(&order_id.len()) {
         return Err(rejected("INVALID_ORDER_ID", format!("order_id must have 1 to {ID_LENGTH_MAX} bytes")));
     }
-    let available: Option<i64> =
-        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(&sku).fetch_optional(&mut *db).await?;
-    let available = available.ok_or_else(|| rejected("UNKNOWN_SKU", format!("there is no SKU {sku:?}")))?;
+    let available =
+        on_shelf(db, &sku).await?.ok_or_else(|| rejected("UNKNOWN_SKU", format!("there is no SKU {sku:?}")))?;
     // Neither is below zero, so this can't overflow.
     let left = available - quantity;
     if left < 0 {
         return Err(rejected("OUT_OF_STOCK", format!("{available} of {sku:?} are left, {quantity} were asked for")));
     }
-    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?").bind(left).bind(&sku).execute(&mut *db).await?;
-    let reserved = sqlx::query("INSERT INTO reservations (order_id, sku, quantity) VALUES (?, ?, ?)")
-        .bind(&order_id)
-        .bind(&sku)
-        .bind(quantity)
-        .execute(&mut *db)
-        .await?;
+    sqlx::query("UPDATE stock SET available = $1 WHERE sku = $2").bind(left).bind(&sku).execute(&mut *db).await?;
+    let reservation: i64 = sqlx::query_scalar(
+        "INSERT INTO reservations (order_id, sku, quantity) VALUES ($1, $2, $3) RETURNING reservation_id",
+    )
+    .bind(&order_id)
+    .bind(&sku)
+    .bind(quantity)
+    .fetch_one(&mut *db)
+    .await?;
     record_effect(db, call).await?;
-    Ok(Answer::Done(ReserveReply { reservation_id: format!("r-{}", reserved.last_insert_rowid()) }))
+    Ok(Answer::Done(ReserveReply { reservation_id: format!("r-{reservation}") }))
 }
 
 /// Compensate: puts back whatever is reserved for the order, which may be nothing when another element of the same step
 /// has put it back already.
 pub(crate) async fn release(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     call: &CallContext,
     request: ReleaseRequest,
 ) -> Result<Answer<ReleaseReply>, Failure> {
-    let standing: Vec<(String, i64)> = sqlx::query_as(
-        "UPDATE reservations SET released = 1 WHERE order_id = ? AND released = 0 RETURNING sku, quantity",
+    let mut standing: Vec<(String, i64)> = sqlx::query_as(
+        "UPDATE reservations SET released = 1 WHERE order_id = $1 AND released = 0 RETURNING sku, quantity",
     )
     .bind(&request.order_id)
     .fetch_all(&mut *db)
     .await?;
+    // Everybody locks shelves in this order, so that two releases don't wait for each other.
+    standing.sort();
     let mut released: i64 = 0;
     for (sku, quantity) in standing {
         released = checked(released.checked_add(quantity))?;
@@ -65,18 +68,17 @@ pub(crate) async fn release(
 }
 
 /// Seeds a shelf: sets what is on it and notes the difference.
-pub(crate) async fn set(db: &mut SqliteConnection, request: SetStockRequest) -> Result<(), Failure> {
-    sqlx::query("INSERT INTO stock VALUES (?, 0) ON CONFLICT DO NOTHING").bind(&request.sku).execute(&mut *db).await?;
-    let before: i64 =
-        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(&request.sku).fetch_one(&mut *db).await?;
+pub(crate) async fn set(db: &mut AnyConnection, request: SetStockRequest) -> Result<(), Failure> {
+    sqlx::query("INSERT INTO stock VALUES ($1, 0) ON CONFLICT DO NOTHING").bind(&request.sku).execute(&mut *db).await?;
+    let before = on_shelf(db, &request.sku).await?.unwrap_or_default();
     // Neither is below zero, so this can't overflow.
     let difference = request.quantity - before;
-    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?")
+    sqlx::query("UPDATE stock SET available = $1 WHERE sku = $2")
         .bind(request.quantity)
         .bind(&request.sku)
         .execute(&mut *db)
         .await?;
-    sqlx::query("INSERT INTO stocked (sku, quantity) VALUES (?, ?)")
+    sqlx::query("INSERT INTO stocked (sku, quantity) VALUES ($1, $2)")
         .bind(&request.sku)
         .bind(difference)
         .execute(db)
@@ -84,10 +86,20 @@ pub(crate) async fn set(db: &mut SqliteConnection, request: SetStockRequest) -> 
     Ok(())
 }
 
-async fn put_on_shelf(db: &mut SqliteConnection, sku: &str, quantity: i64) -> Result<(), Failure> {
-    let available: i64 =
-        sqlx::query_scalar("SELECT available FROM stock WHERE sku = ?").bind(sku).fetch_one(&mut *db).await?;
-    sqlx::query("UPDATE stock SET available = ? WHERE sku = ?")
+/// What is on a shelf, which nobody else changes until the end of the transaction; `None` for an unknown SKU.
+async fn on_shelf(db: &mut AnyConnection, sku: &str) -> Result<Option<i64>, sqlx::Error> {
+    let query = locking!(db, "SELECT available FROM stock WHERE sku = $1", "FOR NO KEY UPDATE");
+    sqlx::query_scalar(query).bind(sku).fetch_optional(db).await
+}
+
+/// Seeds a shelf that was never stocked.
+pub(crate) async fn begin(db: &mut AnyConnection, sku: String, quantity: i64) -> Result<(), Failure> {
+    if on_shelf(db, &sku).await?.is_some() { Ok(()) } else { set(db, SetStockRequest { sku, quantity }).await }
+}
+
+async fn put_on_shelf(db: &mut AnyConnection, sku: &str, quantity: i64) -> Result<(), Failure> {
+    let available = on_shelf(db, sku).await?.unwrap_or_default();
+    sqlx::query("UPDATE stock SET available = $1 WHERE sku = $2")
         .bind(checked(available.checked_add(quantity))?)
         .bind(sku)
         .execute(db)

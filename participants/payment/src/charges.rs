@@ -4,18 +4,16 @@
 //! state and its movement in the ledger are written in one transaction, with one line of evidence.
 
 use amends_participant::service::record_effect;
-use amends_participant::{Answer, CallContext, Failure, rejected};
-use sqlx::{SqliteConnection, SqlitePool};
+use amends_participant::{Answer, CallContext, Failure, locking, rejected};
+use sqlx::{AnyConnection, AnyPool};
 
 use crate::ID_LENGTH_MAX;
+use crate::ledger::{CARD_NETWORK, MERCHANT_RECEIVABLE, post};
 use crate::proto::{ChargeReply, ChargeRequest, RefundReply, RefundRequest};
-
-const CARD_NETWORK: &str = "card-network";
-const MERCHANT_RECEIVABLE: &str = "merchant-receivable";
 
 /// Action: the card network owes the amount to the merchant.
 pub(crate) async fn charge(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     call: &CallContext,
     request: ChargeRequest,
 ) -> Result<Answer<ChargeReply>, Failure> {
@@ -26,30 +24,34 @@ pub(crate) async fn charge(
     if !(1..=ID_LENGTH_MAX).contains(&payment_id.len()) {
         return Err(rejected("INVALID_PAYMENT_ID", format!("payment_id must have 1 to {ID_LENGTH_MAX} bytes")));
     }
-    let charged =
-        sqlx::query("INSERT INTO charges (payment_id, amount_minor, reservation, state) VALUES (?, ?, ?, 'standing')")
-            .bind(&payment_id)
-            .bind(amount_minor)
-            .bind(&reservation)
-            .execute(&mut *db)
-            .await?;
+    let charged: i64 = sqlx::query_scalar(
+        "INSERT INTO charges (payment_id, amount_minor, reservation, state) VALUES ($1, $2, $3, 'standing')
+         RETURNING charge_id",
+    )
+    .bind(&payment_id)
+    .bind(amount_minor)
+    .bind(&reservation)
+    .fetch_one(&mut *db)
+    .await?;
     post(db, CARD_NETWORK, MERCHANT_RECEIVABLE, amount_minor, &format!("charge {payment_id}")).await?;
     record_effect(db, call).await?;
-    Ok(Answer::Done(ChargeReply { charge_id: charge_id(charged.last_insert_rowid()), amount_minor }))
+    Ok(Answer::Done(ChargeReply { charge_id: charge_id(charged), amount_minor }))
 }
 
 /// Compensate: the reverse movement.
 pub(crate) async fn refund(
-    db: &mut SqliteConnection,
+    db: &mut AnyConnection,
     call: &CallContext,
     request: RefundRequest,
 ) -> Result<Answer<RefundReply>, Failure> {
     let payment_id = request.payment_id;
-    let refunded: Option<i64> = sqlx::query_scalar(
-        "UPDATE charges SET state = 'refunded'
-         WHERE charge_id = (SELECT min(charge_id) FROM charges WHERE payment_id = ? AND state = 'standing')
-         RETURNING amount_minor",
-    )
+    let refunded: Option<i64> = sqlx::query_scalar(locking!(
+        db,
+        "UPDATE charges SET state = 'refunded' WHERE charge_id =
+             (SELECT charge_id FROM charges WHERE payment_id = $1 AND state = 'standing' ORDER BY charge_id LIMIT 1",
+        "FOR UPDATE SKIP LOCKED",
+        ") RETURNING amount_minor"
+    ))
     .bind(&payment_id)
     .fetch_optional(&mut *db)
     .await?;
@@ -61,9 +63,9 @@ pub(crate) async fn refund(
 }
 
 /// Query: the charge that stands under this id, if one does.
-pub(crate) async fn standing(readers: &SqlitePool, payment_id: &str) -> Result<Option<ChargeReply>, sqlx::Error> {
+pub(crate) async fn standing(readers: &AnyPool, payment_id: &str) -> Result<Option<ChargeReply>, sqlx::Error> {
     let found: Option<(i64, i64)> = sqlx::query_as(
-        "SELECT charge_id, amount_minor FROM charges WHERE payment_id = ? AND state = 'standing' ORDER BY charge_id",
+        "SELECT charge_id, amount_minor FROM charges WHERE payment_id = $1 AND state = 'standing' ORDER BY charge_id",
     )
     .bind(payment_id)
     .fetch_optional(readers)
@@ -73,19 +75,4 @@ pub(crate) async fn standing(readers: &SqlitePool, payment_id: &str) -> Result<O
 
 fn charge_id(id: i64) -> String {
     format!("ch-{id}")
-}
-
-/// Two entries that sum to zero. `amount` is above zero, so its negative is in range.
-async fn post(db: &mut SqliteConnection, from: &str, to: &str, amount: i64, cause: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "WITH next AS (SELECT coalesce(max(movement), 0) + 1 AS movement FROM entries)
-         INSERT INTO entries SELECT movement, 0, ?1, -?3, ?4 FROM next UNION ALL SELECT movement, 1, ?2, ?3, ?4 FROM next",
-    )
-    .bind(from)
-    .bind(to)
-    .bind(amount)
-    .bind(cause)
-    .execute(db)
-    .await
-    .map(|_| ())
 }

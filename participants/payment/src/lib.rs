@@ -1,17 +1,28 @@
-//! `payment.v1.Payment`, an example participant: charges, refunds, and the question whether a charge stands.
+//! `payment.v1.Payment`, an example participant: charges, refunds, the question whether a charge stands, and payments by QR
+//! code that wait for the payer.
 //!
-//! Keeps a double-entry ledger in its own SQLite database. Knows of sagas only through the barrier. Invariants: every
-//! movement sums to zero; `charged - refunded` is what the ledger says is receivable. `service.rs` has the methods,
-//! `charges.rs` what they do, `schema.sql` the tables and views.
+//! Keeps a double-entry ledger in its own database, SQLite or Postgres. Knows of sagas only through the barrier, and calls the
+//! coordinator only to tell what became of a pending step. Invariants: every movement sums to zero;
+//! `charged - refunded + qr_captured` is what the ledger says is receivable. `service.rs` has the methods, `charges.rs` and
+//! `qr` what they do, `callback` tells the coordinator, the `.sql` files have the tables and views.
 
-use amends_participant::service::{EFFECTS_SCHEMA, ServeError, Service, ServiceFlags, serve};
-use amends_participant::{Barrier, Database};
+use amends_participant::database::Schemas;
+use amends_participant::service::{
+    Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, serve,
+};
+use tokio::task::JoinSet;
 use tonic::service::Routes;
 
+use callback::client::Client;
+pub use flags::PaymentFlags;
 use proto::payment_server::{PaymentServer, SERVICE_NAME};
 use service::PaymentService;
 
+mod callback;
 mod charges;
+mod flags;
+mod ledger;
+mod qr;
 mod service;
 
 /// The generated messages, client and server of `payment.v1`.
@@ -23,20 +34,33 @@ pub mod proto {
 /// Where the service listens when it is told nothing else.
 pub const DEFAULT_ADDR: &str = "127.0.0.1:7503";
 
-/// Longest payment id, in bytes.
+/// Longest id of a payment or anything else, in bytes.
 const ID_LENGTH_MAX: usize = 128;
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/payment.fds.bin"));
-const SCHEMA: &str = include_str!("schema.sql");
+/// In the order in which they refer to each other.
+const SCHEMAS: Schemas<'_> = Schemas {
+    sqlite: &[include_str!("schema.sql"), include_str!("qr.sql"), include_str!("evidence.sql"), EFFECTS_SCHEMA],
+    postgres: &[include_str!("schema.postgres.sql"), EFFECTS_SCHEMA_POSTGRES],
+};
 
 /// Opens the database and serves until the process is told to stop.
 ///
 /// # Errors
 /// When the database or the address can't be used.
-pub async fn run(flags: &ServiceFlags) -> Result<(), ServeError> {
-    let path = flags.database_path("payment.db").map_err(ServeError::Folder)?;
-    let database = Database::open(&path, &[SCHEMA, EFFECTS_SCHEMA]).await?;
+pub async fn run(flags: &ServiceFlags, own: &PaymentFlags) -> Result<(), ServeError> {
+    let database = flags.open("payment.db", SCHEMAS).await?;
     let barrier = Barrier::new(database.clone(), SERVICE_NAME);
-    let routes = Routes::new(PaymentServer::new(PaymentService::new(database.clone(), barrier)));
+    // Both end with this function; whatever they were at is taken up at the next start.
+    let mut background = JoinSet::new();
+    background.spawn(qr::expiry::run(database.clone(), barrier.clone()));
+    match &own.coordinator {
+        Some(address) => {
+            background.spawn(callback::send::run(database.clone(), Client::new(address)));
+        }
+        None => tracing::warn!("no --coordinator: it won't be told when a QR code is paid, and must ask"),
+    }
+    let service = PaymentService::new(database.clone(), barrier, own.refund_takes_ms);
+    let routes = Routes::new(PaymentServer::new(service));
     serve(flags, &database, Service { name: SERVICE_NAME, descriptors: DESCRIPTORS, routes }).await
 }

@@ -6,7 +6,7 @@ use amends_participant::service::{ServiceFlags, exit_code, log_to_stderr};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = ServiceFlags::parse("amends-payment", amends_payment::DEFAULT_ADDR);
+    let (flags, own) = ServiceFlags::parse_with("amends-payment", amends_payment::DEFAULT_ADDR);
     log_to_stderr();
-    exit_code(amends_payment::run(&flags).await)
+    exit_code(amends_payment::run(&flags, &own).await)
 }

@@ -12,18 +12,20 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE INDEX IF NOT EXISTS charges_by_payment ON charges (payment_id);
 
 -- Double entry: each movement is two rows that sum to zero.
+CREATE TABLE IF NOT EXISTS movements (
+    movement INTEGER PRIMARY KEY,
+    cause    TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS entries (
     movement     INTEGER NOT NULL,
     side         INTEGER NOT NULL CHECK (side IN (0, 1)),
-    account_id   TEXT NOT NULL CHECK (account_id IN ('card-network', 'merchant-receivable')),
+    account_id   TEXT NOT NULL
+        CHECK (account_id IN ('card-network', 'payer-wallets', 'qr-clearing', 'merchant-receivable')),
     amount_minor INTEGER NOT NULL,
     cause        TEXT NOT NULL,
     PRIMARY KEY (movement, side)
 ) STRICT, WITHOUT ROWID;
 
--- For anybody to check: charged - refunded = receivable, entries_sum = 0.
-CREATE VIEW IF NOT EXISTS conservation (kind, amount) AS
-    SELECT 'charged', coalesce(sum(amount_minor), 0) FROM charges
-    UNION ALL SELECT 'refunded', coalesce(sum(amount_minor), 0) FROM charges WHERE state = 'refunded'
-    UNION ALL SELECT 'receivable', coalesce(sum(amount_minor), 0) FROM entries WHERE account_id = 'merchant-receivable'
-    UNION ALL SELECT 'entries_sum', coalesce(sum(amount_minor), 0) FROM entries;
+-- Databases from before movements had a table of their own.
+INSERT INTO movements (movement, cause)
+    SELECT movement, cause FROM entries WHERE side = 0 AND movement > (SELECT coalesce(max(movement), 0) FROM movements);

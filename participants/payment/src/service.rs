@@ -1,25 +1,35 @@
 //! The gRPC methods: saga steps through the barrier, the query straight to the database.
 //!
-//! No business rule here. Invariant: every method that a saga calls for an effect goes through [`Barrier::handle`]; the
-//! query reads only what has been committed.
+//! No business rule here. Invariant: every method that a saga calls for an effect goes through [`Barrier::handle`], and the
+//! wallet's through [`Barrier::complete`]; the queries read only what has been committed.
 
-use amends_participant::{Barrier, Database};
+use std::time::Duration;
+
+use amends_participant::service::{Barrier, Database};
+use amends_participant::status::{OUTCOME, OUTCOME_PENDING};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
-use crate::charges;
 use crate::proto::payment_server::Payment;
-use crate::proto::{ChargeReply, ChargeRequest, GetChargeRequest, RefundReply, RefundRequest};
+use crate::proto::{
+    CancelQrPaymentReply, CancelQrPaymentRequest, CaptureQrPaymentRequest, ChargeReply, ChargeRequest,
+    ConfirmQrPaymentRequest, CreateQrPaymentRequest, GetChargeRequest, GetQrPaymentRequest, QrPayment, QrStatus,
+    RefundReply, RefundRequest,
+};
+use crate::qr::record::Record;
+use crate::{charges, qr};
 
 /// The service over its database.
 #[derive(Debug)]
 pub(crate) struct PaymentService {
     database: Database,
     barrier: Barrier,
+    refund_takes: Duration,
 }
 
 impl PaymentService {
-    pub(crate) fn new(database: Database, barrier: Barrier) -> Self {
-        Self { database, barrier }
+    pub(crate) fn new(database: Database, barrier: Barrier, refund_takes: Duration) -> Self {
+        Self { database, barrier, refund_takes }
     }
 }
 
@@ -39,5 +49,49 @@ impl Payment for PaymentService {
         let standing = standing.map_err(|error| Status::internal(format!("the database can't be read: {error}")))?;
         let charge = standing.ok_or_else(|| Status::not_found(format!("no charge stands under {payment_id:?}")))?;
         Ok(Response::new(charge))
+    }
+
+    async fn create_qr_payment(&self, request: Request<CreateQrPaymentRequest>) -> Result<Response<QrPayment>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(qr::steps::create(db, call, request))).await
+    }
+
+    async fn cancel_qr_payment(
+        &self,
+        request: Request<CancelQrPaymentRequest>,
+    ) -> Result<Response<CancelQrPaymentReply>, Status> {
+        let takes = self.refund_takes;
+        let cancel = self
+            .barrier
+            .handle(request, move |db, call, request| Box::pin(qr::steps::cancel(db, call, request, takes)));
+        cancel.await
+    }
+
+    async fn capture_qr_payment(
+        &self,
+        request: Request<CaptureQrPaymentRequest>,
+    ) -> Result<Response<QrPayment>, Status> {
+        self.barrier.handle(request, |db, call, request| Box::pin(qr::steps::capture(db, call, request))).await
+    }
+
+    async fn get_qr_payment(&self, request: Request<GetQrPaymentRequest>) -> Result<Response<QrPayment>, Status> {
+        let payment_id = request.into_inner().payment_id;
+        let found = qr::record::find(self.database.readers(), &payment_id).await;
+        let found = found.map_err(|error| Status::internal(format!("the database can't be read: {error}")))?;
+        let Record { payment, .. } =
+            found.ok_or_else(|| Status::not_found(format!("there is no QR payment {payment_id:?}")))?;
+        let open = payment.status() == QrStatus::Open;
+        let mut response = Response::new(payment);
+        if open {
+            response.metadata_mut().insert(OUTCOME, MetadataValue::from_static(OUTCOME_PENDING));
+        }
+        Ok(response)
+    }
+
+    async fn confirm_qr_payment(
+        &self,
+        request: Request<ConfirmQrPaymentRequest>,
+    ) -> Result<Response<QrPayment>, Status> {
+        let paid = qr::wallet::confirm(&self.database, &self.barrier, request.into_inner()).await?;
+        Ok(Response::new(paid))
     }
 }

@@ -80,6 +80,19 @@ pub struct CallContext {
     pub expects_succeeded: bool,
     /// The same on every attempt of this operation; pass it on to services behind this one.
     pub idempotency_key: String,
+    /// Where the saga comes from, which says when its rows may be swept; absent from an older coordinator.
+    pub origin: Option<Origin>,
+}
+
+/// Where a saga comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The coordinator's store; floors of other stores say nothing about this saga.
+    pub store: String,
+    /// When the saga began, in unix milliseconds by the coordinator's clock.
+    pub begun: i64,
+    /// Every saga of this store that began before this has ended and is forgotten there, in unix milliseconds.
+    pub floor: i64,
 }
 
 /// Why a call's metadata can't be used.
@@ -134,8 +147,20 @@ impl CallContext {
         };
         let idempotency_key = text(metadata, "idempotency-key")?.to_owned();
         let key = parse_key(&idempotency_key, saga_id, step, operation)?;
-        Ok(Self { key, operation, attempt, epoch, expects_succeeded, idempotency_key })
+        let origin = origin(metadata);
+        Ok(Self { key, operation, attempt, epoch, expects_succeeded, idempotency_key, origin })
     }
+}
+
+/// From `amends-saga-begun: MS` and `amends-floor: MS;store=ID`. What can't be read is as good as absent: the saga's rows
+/// are then never swept, and no saga has to stop for that.
+fn origin(metadata: &MetadataMap) -> Option<Origin> {
+    let begun: i64 = metadata.get("amends-saga-begun")?.to_str().ok()?.parse().ok()?;
+    let (floor, store) = metadata.get("amends-floor")?.to_str().ok()?.split_once(";store=")?;
+    let floor = floor.parse().ok()?;
+    // A saga that is called and over at once: whichever of the two is wrong, its rows stay.
+    let makes_sense = begun >= floor && (1..=NAME_LENGTH_MAX).contains(&store.len());
+    makes_sense.then(|| Origin { store: store.to_owned(), begun, floor })
 }
 
 /// `<namespace>/<saga>/<step>[/<element>]/<operation>`; no name may hold a slash, so that this is unambiguous.
@@ -213,6 +238,19 @@ mod tests {
         assert_eq!(call.key.to_string(), "default/order-1/charge");
         assert_eq!((call.operation, call.attempt, call.epoch), (Operation::Action, 2, u64::MAX));
         assert!(call.expects_succeeded);
+    }
+
+    #[test]
+    fn where_a_saga_comes_from_is_read_or_ignored_but_never_an_error() {
+        let floor = ("amends-floor", "1700000000000;store=abc");
+        let call = parse(&[("amends-saga-begun", "1800000000000"), floor]).unwrap();
+        let origin = Origin { store: "abc".into(), begun: 1_800_000_000_000, floor: 1_700_000_000_000 };
+        assert_eq!(call.origin, Some(origin));
+        for nonsense in ["", "17", "x;store=abc", "17;store=", "17 abc", "1800000000001;store=abc"] {
+            let call = parse(&[("amends-saga-begun", "1800000000000"), ("amends-floor", nonsense)]).unwrap();
+            assert_eq!(call.origin, None, "{nonsense:?}");
+        }
+        assert_eq!(parse(&[floor]).unwrap().origin, None, "without a begin nothing can be swept");
     }
 
     #[test]

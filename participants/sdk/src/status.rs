@@ -36,7 +36,7 @@ pub fn of_bar(bar: &Bar) -> Status {
     let code = match bar {
         Bar::AfterCompensate | Bar::AfterConfirm | Bar::NotTried => Code::FailedPrecondition,
         Bar::RowMissing => Code::DataLoss,
-        Bar::CompensationPending | Bar::KeyReused | Bar::StaleEpoch { .. } => Code::Aborted,
+        Bar::CompensationPending | Bar::KeyReused | Bar::SagaOver | Bar::StaleEpoch { .. } => Code::Aborted,
     };
     let mut metadata = HashMap::<String, String>::new();
     if let Bar::StaleEpoch { highest_seen } = bar {

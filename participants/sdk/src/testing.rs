@@ -1,16 +1,22 @@
-//! For a participant's own tests: requests as the coordinator sends them, and the real server as a child process.
+//! For a participant's own tests: requests as the coordinator sends them, the service as a child process, and a real
+//! Postgres server.
 //!
 //! Not for production code, and nothing here knows what a service does. Invariant: a server that a test has started is
 //! killed when its handle is dropped.
 
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
+use crate::database::Place;
 use crate::key::Operation;
+pub use place::{TestPlace, connect};
+pub use postgres::PostgresServer;
+
+mod place;
+mod postgres;
 
 /// A step as the coordinator would call it: attempt 1, epoch 1, namespace `default`.
 #[derive(Debug, Clone)]
@@ -20,12 +26,20 @@ pub struct StepCall {
     element: Option<String>,
     epoch: u64,
     expects_succeeded: bool,
+    origin: Option<(String, String)>,
 }
 
 impl StepCall {
     /// Of this saga and step.
     pub fn new(saga_id: impl Into<String>, step: impl Into<String>) -> Self {
-        Self { saga_id: saga_id.into(), step: step.into(), element: None, epoch: 1, expects_succeeded: false }
+        Self {
+            saga_id: saga_id.into(),
+            step: step.into(),
+            element: None,
+            epoch: 1,
+            expects_succeeded: false,
+            origin: None,
+        }
     }
 
     /// Of one element of a `for_each` step.
@@ -46,6 +60,13 @@ impl StepCall {
     #[must_use]
     pub fn expects_succeeded(mut self) -> Self {
         self.expects_succeeded = true;
+        self
+    }
+
+    /// Of a saga that began at `begun`, from a coordinator on `store` that says `floor`; both in unix milliseconds.
+    #[must_use]
+    pub fn origin(mut self, store: &str, begun: i64, floor: i64) -> Self {
+        self.origin = Some((begun.to_string(), format!("{floor};store={store}")));
         self
     }
 
@@ -80,6 +101,10 @@ impl StepCall {
         set("amends-attempt", "1");
         set("amends-epoch", &self.epoch.to_string());
         set("idempotency-key", &key);
+        if let Some((begun, floor)) = &self.origin {
+            set("amends-saga-begun", begun);
+            set("amends-floor", floor);
+        }
         if self.expects_succeeded {
             set("amends-expects", "succeeded");
         }
@@ -106,9 +131,13 @@ impl ServerProcess {
     ///
     /// # Errors
     /// When the program can't be started or ends before it listens; its own words are on the standard error stream.
-    pub fn start(program: &str, database: &Path, arguments: &[&str]) -> io::Result<Self> {
+    pub fn start(program: &str, database: &Place, arguments: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(program);
-        command.arg("--addr").arg("127.0.0.1:0").arg("--database").arg(database).args(arguments);
+        command.arg("--addr").arg("127.0.0.1:0").args(arguments);
+        match database {
+            Place::File(file) => command.arg("--database").arg(file),
+            Place::Url(url) => command.env("DATABASE_URL", url),
+        };
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| io::Error::other("the child has no standard output"))?;
         let mut stdout = BufReader::new(stdout);

@@ -2,7 +2,7 @@
 
 use amends_participant::faults::proto::faults_client::FaultsClient;
 use amends_participant::faults::proto::{ClearRequest, GetRequest, Kind, Rule, SetRequest};
-use tempfile::TempDir;
+use amends_participant::testing::TestPlace;
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -11,7 +11,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::fixture::{Running, precondition, step, told};
 
 async fn faulty() -> (Running, FaultsClient<tonic::transport::Channel>) {
-    let running = Running::start(TempDir::new().unwrap(), &["--allow-faults"]).await;
+    let running = Running::start(TestPlace::new().await, &["--allow-faults"]).await;
     running.open("alice", 0, 100).await;
     let faults = FaultsClient::connect(running.server.uri()).await.unwrap();
     (running, faults)

@@ -1,44 +1,46 @@
 //! A running service, a client, and its database seen from outside.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use amends_account::proto::account_client::AccountClient;
 use amends_account::proto::{
     CancelHoldRequest, ConfirmHoldRequest, DepositRequest, GetBalanceRequest, HoldRequest, OpenRequest,
 };
-use amends_participant::testing::{ServerProcess, StepCall, reason};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
-use tempfile::TempDir;
+use amends_participant::testing::{ServerProcess, StepCall, TestPlace, reason};
+use sqlx::AnyConnection;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 pub(crate) struct Running {
     pub(crate) server: ServerProcess,
     pub(crate) client: AccountClient<Channel>,
-    pub(crate) dir: TempDir,
+    pub(crate) place: TestPlace,
 }
 
 impl Running {
     /// With one account `alice` that has 100 and the floor 0.
     pub(crate) async fn with_alice() -> Self {
-        let running = Self::start(TempDir::new().unwrap(), &[]).await;
+        let running = Self::start(TestPlace::new().await, &[]).await;
         running.open("alice", 0, 100).await;
         running
     }
 
-    pub(crate) async fn start(dir: TempDir, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(place: TestPlace, arguments: &[&str]) -> Self {
         let program = env!("CARGO_BIN_EXE_amends-account");
-        let server = ServerProcess::start(program, &dir.path().join("account.db"), arguments).unwrap();
+        let server = ServerProcess::start(program, place.place(), arguments).unwrap();
         let client = AccountClient::connect(server.uri()).await.unwrap();
-        Self { server, client, dir }
+        Self { server, client, place }
     }
 
     /// Kills the process the hard way and starts it again on the same file.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(&[]).await
+    }
+
+    /// The same, with these arguments.
+    pub(crate) async fn restart_with(self, arguments: &[&str]) -> Self {
         drop(self.server);
-        Self::start(self.dir, &[]).await
+        Self::start(self.place, arguments).await
     }
 
     pub(crate) async fn open(&self, account_id: &str, floor_minor: i64, amount_minor: i64) {
@@ -59,7 +61,7 @@ impl Running {
     }
 
     pub(crate) async fn confirm(&self, call: &StepCall) -> Result<i64, Status> {
-        let confirm = call.confirm(ConfirmHoldRequest { hold_id: "h".into() });
+        let confirm = call.confirm(ConfirmHoldRequest { hold_id: "h".into(), ..Default::default() });
         self.client.clone().confirm_hold(confirm).await.map(|reply| reply.into_inner().settled_minor)
     }
 
@@ -75,12 +77,8 @@ impl Running {
         (balance.available_minor, balance.held_minor)
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.dir.path().join("account.db")
-    }
-
-    pub(crate) async fn connect(&self) -> SqliteConnection {
-        SqliteConnectOptions::new().filename(self.database()).connect().await.unwrap()
+    pub(crate) async fn connect(&self) -> AnyConnection {
+        self.place.connect().await
     }
 
     /// What an auditor reads, after checking what must hold at any time.
@@ -91,8 +89,9 @@ impl Running {
         let sums: BTreeMap<String, i64> = rows.into_iter().collect();
         assert_eq!(sums["entries_sum"], 0, "{sums:?}");
         assert_eq!(sums["balance"] + sums["held"], sums["deposited"], "{sums:?}");
+        assert_eq!(sums["points"], sums["points_awarded"], "{sums:?}");
         for must_be_empty in [
-            "SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY movement HAVING sum(amount_minor) <> 0 OR count(*) <> 2)",
+            "SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY movement HAVING sum(amount_minor) <> 0 OR count(*) <> 2) AS odd",
             "SELECT count(*) FROM accounts a WHERE balance_minor <>
                 (SELECT coalesce(sum(amount_minor), 0) FROM entries e WHERE e.account_id = a.account_id)",
             "SELECT count(*) FROM accounts WHERE kind = 'customer' AND balance_minor < floor_minor",

@@ -8,4 +8,7 @@ mod barrier;
 mod faults;
 mod fixture;
 mod money;
+mod points;
+mod screening;
 mod surroundings;
+mod transfers;

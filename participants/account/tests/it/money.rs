@@ -1,14 +1,14 @@
 //! Floors, bad input, and the methods outside sagas.
 
 use amends_account::proto::{DepositRequest, GetBalanceRequest, HoldRequest, OpenRequest};
-use tempfile::TempDir;
+use amends_participant::testing::TestPlace;
 use tonic::{Code, Request};
 
 use crate::fixture::{Running, precondition, step, told};
 
 #[tokio::test]
 async fn many_holds_on_few_accounts_never_go_below_the_floor() {
-    let running = Running::start(TempDir::new().unwrap(), &[]).await;
+    let running = Running::start(TestPlace::new().await, &[]).await;
     let accounts = [("a", 0), ("b", -50), ("c", 20)];
     for (account, floor) in accounts {
         running.open(account, floor, 100).await;
@@ -46,7 +46,7 @@ async fn what_cannot_be_held_is_rejected_with_its_reason() {
 
 #[tokio::test]
 async fn balances_do_not_wrap_round() {
-    let running = Running::start(TempDir::new().unwrap(), &[]).await;
+    let running = Running::start(TestPlace::new().await, &[]).await;
     running.open("rich", 0, i64::MAX).await;
     let more = DepositRequest { deposit_id: "more".into(), account_id: "rich".into(), amount_minor: 1 };
     assert_eq!(running.client.clone().deposit(more).await.expect_err("overflow").code(), Code::OutOfRange);
@@ -81,4 +81,14 @@ async fn a_hold_without_our_metadata_is_internal_and_changes_nothing() {
     let status = running.client.clone().hold(Request::new(hold)).await.expect_err("no metadata");
     assert_eq!(status.code(), Code::Internal);
     assert_eq!(running.balance("alice").await, (100, 0));
+}
+
+#[tokio::test]
+async fn a_flag_opens_an_account_once_and_leaves_it_alone_afterwards() {
+    let running = Running::start(TestPlace::new().await, &["--open", "ada=100"]).await;
+    assert_eq!(running.balance("ada").await, (100, 0));
+    running.hold_on("ada", &step("s"), 30).await.unwrap();
+    let running = running.restart_with(&["--open", "ada=500", "--open", "ben=5"]).await;
+    assert_eq!((running.balance("ada").await, running.balance("ben").await), ((70, 30), (5, 0)));
+    running.audit().await;
 }

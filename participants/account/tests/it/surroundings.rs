@@ -1,5 +1,6 @@
 //! How the process behaves towards its surroundings: reflection, health, signals, a place that is taken.
 
+use amends_participant::database::Place;
 use amends_participant::testing::ServerProcess;
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
@@ -72,5 +73,11 @@ async fn a_place_that_cannot_be_used_ends_the_process_with_an_error() {
     assert!(!same_addr.status.success());
     let words = String::from_utf8_lossy(&same_addr.stderr).into_owned();
     assert!(words.contains("can't listen on") && words.contains("--addr"), "{words}");
-    assert!(ServerProcess::start(program, &elsewhere.path().join("no/such/folder.db"), &[]).is_err());
+    let nowhere = [
+        Place::File(elsewhere.path().join("no/such/folder.db")),
+        Place::Url(format!("postgres://nobody@localhost/nothing?host={}", elsewhere.path().display())),
+    ];
+    for nowhere in nowhere {
+        assert!(ServerProcess::start(program, &nowhere, &[]).is_err(), "{nowhere}");
+    }
 }

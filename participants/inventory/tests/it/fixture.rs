@@ -4,38 +4,40 @@ use std::collections::BTreeMap;
 
 use amends_inventory::proto::inventory_client::InventoryClient;
 use amends_inventory::proto::{GetStockRequest, ReleaseRequest, ReserveRequest, SetStockRequest};
-use amends_participant::testing::{ServerProcess, StepCall, reason};
-use sqlx::ConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use tempfile::TempDir;
+use amends_participant::testing::{ServerProcess, StepCall, TestPlace, reason};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 pub(crate) struct Running {
     pub(crate) server: ServerProcess,
     pub(crate) client: InventoryClient<Channel>,
-    dir: TempDir,
+    place: TestPlace,
 }
 
 impl Running {
     /// With 10 of `tea` on the shelf.
     pub(crate) async fn with_tea(arguments: &[&str]) -> Self {
-        let running = Self::start(TempDir::new().unwrap(), arguments).await;
+        let running = Self::start(TestPlace::new().await, arguments).await;
         running.stock("tea", 10).await;
         running
     }
 
-    async fn start(dir: TempDir, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(place: TestPlace, arguments: &[&str]) -> Self {
         let program = env!("CARGO_BIN_EXE_amends-inventory");
-        let server = ServerProcess::start(program, &dir.path().join("inventory.db"), arguments).unwrap();
+        let server = ServerProcess::start(program, place.place(), arguments).unwrap();
         let client = InventoryClient::connect(server.uri()).await.unwrap();
-        Self { server, client, dir }
+        Self { server, client, place }
     }
 
     /// Kills the process the hard way and starts it again on the same file.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(&[]).await
+    }
+
+    /// The same, with these arguments.
+    pub(crate) async fn restart_with(self, arguments: &[&str]) -> Self {
         drop(self.server);
-        Self::start(self.dir, &[]).await
+        Self::start(self.place, arguments).await
     }
 
     pub(crate) async fn stock(&self, sku: &str, quantity: i64) {
@@ -61,8 +63,7 @@ impl Running {
 
     /// What an auditor reads, after checking what must hold at any time.
     pub(crate) async fn audit(&self) -> BTreeMap<String, i64> {
-        let path = self.dir.path().join("inventory.db");
-        let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let mut db = self.place.connect().await;
         let rows: Vec<(String, i64)> =
             sqlx::query_as("SELECT kind, amount FROM conservation").fetch_all(&mut db).await.unwrap();
         let sums: BTreeMap<String, i64> = rows.into_iter().collect();

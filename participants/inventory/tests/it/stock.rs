@@ -1,6 +1,7 @@
 //! Shelves, bad input, and the methods outside sagas.
 
 use amends_inventory::proto::{GetStockRequest, ReserveRequest, SetStockRequest};
+use amends_participant::testing::TestPlace;
 use tonic::Code;
 
 use crate::fixture::{Running, precondition, step, told};
@@ -65,4 +66,13 @@ async fn bad_input_outside_sagas_is_an_error() {
     }
     let status = client.get_stock(GetStockRequest { sku: "coffee".into() }).await.expect_err("unknown");
     assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_flag_fills_a_shelf_once_and_leaves_it_alone_afterwards() {
+    let running = Running::start(TestPlace::new().await, &["--stock", "tea=10"]).await;
+    running.reserve("s", &step("s"), 3).await.unwrap();
+    let running = running.restart_with(&["--stock", "tea=50"]).await;
+    assert_eq!(running.tea().await, (7, 3));
+    running.audit().await;
 }

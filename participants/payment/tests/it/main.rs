@@ -5,5 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't be set up fails where that shows")]
 
 mod barrier;
+mod callbacks;
 mod charges;
+mod coordinator;
 mod fixture;
+mod qr;

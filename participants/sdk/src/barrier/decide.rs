@@ -60,6 +60,9 @@ pub enum Bar {
     /// The coordinator knows of a success that this database doesn't: swept too early, or an old backup.
     #[error("the coordinator has recorded that this step succeeded, but this participant has no record of it")]
     RowMissing,
+    /// The saga is below a floor by which rows were swept: it has ended and is forgotten, and this is a late copy.
+    #[error("this saga has ended and is forgotten; its records here may have been removed")]
+    SagaOver,
     /// The same key came before with another request.
     #[error("this idempotency key came before with another request")]
     KeyReused,
@@ -80,6 +83,7 @@ impl Bar {
             Self::NotTried => "AMENDS_NOT_TRIED",
             Self::CompensationPending => "AMENDS_COMPENSATION_PENDING",
             Self::RowMissing => "AMENDS_ROW_MISSING",
+            Self::SagaOver => "AMENDS_SAGA_OVER",
             Self::KeyReused => "AMENDS_KEY_REUSED",
             Self::StaleEpoch { .. } => "AMENDS_STALE_EPOCH",
         }

@@ -1,6 +1,6 @@
 //! The barrier behind a gRPC method: metadata in, one committed write, a response or a status out.
 //!
-//! The work runs in the database writer's own task, never in the handler's future, which tonic drops when the client
+//! The work runs in a task of the database's own, never in the handler's future, which tonic drops when the client
 //! goes away. Invariant: an answer leaves only after the commit. The rules are in `decide.rs`, the codes in
 //! `status.rs`.
 
@@ -15,17 +15,24 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use crate::answer::{Answer, Failure, Refusal};
+use crate::barrier::connection::BarrierConnection;
 use crate::barrier::row::Digest;
-use crate::barrier::sqlite::{Completed, RunError, Verdict, complete_in, run_in};
+use crate::barrier::run::{Completed, RunError, Verdict, complete_in, run_in};
 use crate::database::{Database, DatabaseError};
 use crate::key::{CallContext, Operation, StepKey};
 use crate::status::{OUTCOME, OUTCOME_PENDING, of_bar, of_refusal};
 
 /// The barrier of one service. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Barrier {
-    database: Database,
+#[derive(Debug)]
+pub struct Barrier<C: BarrierConnection = SqliteConnection> {
+    database: Database<C>,
     domain: Arc<str>,
+}
+
+impl<C: BarrierConnection> Clone for Barrier<C> {
+    fn clone(&self) -> Self {
+        Self { database: self.database.clone(), domain: self.domain.clone() }
+    }
 }
 
 /// Why a pending operation was not completed.
@@ -48,17 +55,17 @@ pub enum CompleteError {
     Database(DatabaseError),
 }
 
-impl Barrier {
+impl<C: BarrierConnection> Barrier<C> {
     /// A barrier in this database. `domain` is the service's full name (`inventory.v1.Inventory`); it goes into the
     /// `ErrorInfo` of the service's own refusals.
-    pub fn new(database: Database, domain: &str) -> Self {
+    pub fn new(database: Database<C>, domain: &str) -> Self {
         Self { database, domain: domain.into() }
     }
 
     /// Answers a call of a step's action, compensate or confirm.
     ///
-    /// `handler` makes the business change on the connection it is given and awaits nothing but that connection: all
-    /// writes of the service wait for it. It may be skipped (a repeat, an empty compensation) and its changes are
+    /// `handler` makes the business change on the connection it is given and awaits nothing but that connection: on SQLite
+    /// all writes of the service wait for it, on Postgres those that want the same rows. It may be skipped (a repeat, an empty compensation) and its changes are
     /// rolled back when it refuses or fails. Request messages must encode to the same bytes each time, so a message with
     /// map fields has to be generated with `btree_map`.
     ///
@@ -68,11 +75,12 @@ impl Barrier {
     where
         M: Message + 'static,
         R: Message + Default + 'static,
-        H: for<'c> FnOnce(&'c mut SqliteConnection, &'c CallContext, M) -> BoxFuture<'c, Result<Answer<R>, Failure>>
-            + Send
-            + 'static,
+        H: for<'c> FnOnce(&'c mut C, &'c CallContext, M) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send + 'static,
     {
         let call = CallContext::from_metadata(request.metadata())?;
+        if let Some(origin) = &call.origin {
+            self.database.floors().hear(origin);
+        }
         #[cfg(feature = "faults")]
         if crate::faults::refuses(&request) {
             return self.run(call, request.into_inner(), |_, _, _| Box::pin(crate::faults::refusal())).await;
@@ -84,19 +92,14 @@ impl Barrier {
     where
         M: Message + 'static,
         R: Message + Default + 'static,
-        H: for<'c> FnOnce(&'c mut SqliteConnection, &'c CallContext, M) -> BoxFuture<'c, Result<Answer<R>, Failure>>
-            + Send
-            + 'static,
+        H: for<'c> FnOnce(&'c mut C, &'c CallContext, M) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send + 'static,
     {
-        let digest: Digest = Sha256::digest(message.encode_to_vec()).into();
+        let digest = digest_of(&message);
         let run = self.database.submit(move |db| {
             Box::pin(async move { run_in(db, &call, digest, |db, call| handler(db, call, message)).await })
         });
         match run.await {
-            Ok(Ok(Verdict::Done(reply))) => Ok(Response::new(reply)),
-            Ok(Ok(Verdict::Pending)) => Ok(pending_response()),
-            Ok(Ok(Verdict::Refused(refusal))) => Err(of_refusal(&refusal, &self.domain)),
-            Ok(Ok(Verdict::Barred(bar))) => Err(of_bar(&bar)),
+            Ok(Ok(verdict)) => respond(verdict, &self.domain),
             Ok(Err(error)) => Err(failed(&error)),
             Err(error) => Err(error.into()),
         }
@@ -116,7 +119,7 @@ impl Barrier {
     ) -> Result<Answer<R>, CompleteError>
     where
         R: Message + Default + 'static,
-        H: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send + 'static,
+        H: for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send + 'static,
     {
         let key = key.clone();
         let completed =
@@ -131,6 +134,21 @@ impl Barrier {
     }
 }
 
+/// SHA-256 of the message as it is encoded.
+pub(super) fn digest_of(message: &impl Message) -> Digest {
+    Sha256::digest(message.encode_to_vec()).into()
+}
+
+/// What the coordinator is told.
+pub(super) fn respond<R: Default>(verdict: Verdict<R>, domain: &str) -> Result<Response<R>, Status> {
+    match verdict {
+        Verdict::Done(reply) => Ok(Response::new(reply)),
+        Verdict::Pending => Ok(pending_response()),
+        Verdict::Refused(refusal) => Err(of_refusal(&refusal, domain)),
+        Verdict::Barred(bar) => Err(of_bar(&bar)),
+    }
+}
+
 fn pending_response<R: Default>() -> Response<R> {
     let mut response = Response::new(R::default());
     response.metadata_mut().insert(OUTCOME, MetadataValue::from_static(OUTCOME_PENDING));
@@ -138,7 +156,7 @@ fn pending_response<R: Default>() -> Response<R> {
 }
 
 /// Logs the whole chain and tells the caller only that it failed: the details are the participant's own.
-fn failed(error: &RunError) -> Status {
+pub(super) fn failed(error: &RunError) -> Status {
     tracing::error!(error = %error, cause = error.source().map(tracing::field::display), "a call failed");
     Status::internal("the participant failed and kept nothing of this call; its log says why")
 }

@@ -9,23 +9,23 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::mpsc;
 
 use super::DatabaseError;
+use super::sqlite::SqliteFile;
+use crate::barrier::BarrierConnection;
 
 /// Work that shares a commit at most: bounds how long the first of a group waits for the last.
 const GROUP_LENGTH_MAX: usize = 128;
 
 /// Makes changes on the connection and undoes them itself when it fails.
-pub(super) type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Reply> + Send>;
+pub(super) type Work<C> = Box<dyn for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, Reply> + Send>;
 
 /// Tells the caller what came of its work, once it is known whether it was committed.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
 /// Runs until the queue is closed or the disk fails.
-pub(super) async fn run(options: SqliteConnectOptions, mut db: SqliteConnection, mut queue: mpsc::Receiver<Work>) {
+pub(super) async fn run<C: BarrierConnection>(file: SqliteFile<C>, mut db: C, mut queue: mpsc::Receiver<Work<C>>) {
     while let Some(first) = queue.recv().await {
         let mut replies = Vec::new();
         let committed = commit_group(&mut db, first, &mut queue, &mut replies).await.map_err(Arc::new);
@@ -38,7 +38,7 @@ pub(super) async fn run(options: SqliteConnectOptions, mut db: SqliteConnection,
             return;
         }
         // The connection's idea of its transaction may be wrong now; a new one has none.
-        db = match reopen(&options, db).await {
+        db = match reopen(&file, db).await {
             Ok(db) => db,
             Err(error) => {
                 tracing::error!(%error, "the database can't be opened again");
@@ -48,17 +48,17 @@ pub(super) async fn run(options: SqliteConnectOptions, mut db: SqliteConnection,
     }
 }
 
-async fn commit_group(
-    db: &mut SqliteConnection,
-    first: Work,
-    queue: &mut mpsc::Receiver<Work>,
+async fn commit_group<C: BarrierConnection>(
+    db: &mut C,
+    first: Work<C>,
+    queue: &mut mpsc::Receiver<Work<C>>,
     replies: &mut Vec<Reply>,
 ) -> Result<(), sqlx::Error> {
     let mut group = db.begin_with("BEGIN IMMEDIATE").await?;
     let mut next = Some(first);
     while let Some(work) = next.take() {
         // After a panic sqlx rolls the work's own savepoint back; its caller finds the answer's channel closed.
-        match AssertUnwindSafe(work(&mut group)).catch_unwind().await {
+        match AssertUnwindSafe(work(&mut *group)).catch_unwind().await {
             Ok(reply) => replies.push(reply),
             Err(_) => tracing::error!("a handler panicked; its changes were rolled back"),
         }
@@ -69,10 +69,10 @@ async fn commit_group(
     group.commit().await
 }
 
-async fn reopen(options: &SqliteConnectOptions, broken: SqliteConnection) -> Result<SqliteConnection, sqlx::Error> {
+async fn reopen<C: BarrierConnection>(file: &SqliteFile<C>, broken: C) -> Result<C, sqlx::Error> {
     // Its errors say nothing that the failed commit hasn't said.
     broken.close().await.ok();
-    options.connect().await
+    file.connect().await
 }
 
 /// I/O errors and corruption, by SQLite's primary result code: nothing written after these can be relied on.

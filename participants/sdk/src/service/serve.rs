@@ -17,6 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use super::ServiceFlags;
+use crate::barrier::BarrierConnection;
 use crate::database::{Database, OpenError};
 use crate::faults::proto::faults_server::FaultsServer;
 use crate::faults::{self, Faults, FaultsApi, FaultsLayer};
@@ -42,6 +43,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// What the service's own flags put into the database at the start.
+    #[error("can't put into the database what the flags ask for")]
+    Begin(#[source] Box<dyn Error + Send + Sync>),
     /// The descriptors don't fit together.
     #[error("can't serve reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -73,7 +77,11 @@ pub struct Service {
 ///
 /// # Errors
 /// When the address can't be used, or the database has failed.
-pub async fn serve(flags: &ServiceFlags, database: &Database, service: Service) -> Result<(), ServeError> {
+pub async fn serve<C: BarrierConnection>(
+    flags: &ServiceFlags,
+    database: &Database<C>,
+    service: Service,
+) -> Result<(), ServeError> {
     let name = service.name;
     let faults = flags.allow_faults.then(|| Faults::new(flags.faults.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();

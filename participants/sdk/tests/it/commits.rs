@@ -3,11 +3,18 @@
 use amends_participant::{Answer, Failure};
 use tokio::sync::oneshot;
 
-use crate::fixture::{Fixture, make, open, step};
+use crate::fixture::{Fixture, make, on_both_databases, open, step};
 
-#[tokio::test]
-async fn a_client_that_goes_away_does_not_interrupt_the_commit() {
-    let f = Fixture::new().await;
+on_both_databases! {
+    a_client_that_goes_away_does_not_interrupt_the_commit,
+    a_panic_costs_only_its_own_call,
+    calls_that_come_together_are_kept_apart,
+    an_action_and_a_compensate_in_two_open_transactions_do_not_miss_each_other,
+    rows_survive_a_restart,
+    an_own_write_is_all_or_nothing,
+}
+
+async fn a_client_that_goes_away_does_not_interrupt_the_commit(f: Fixture) {
     let (entered, has_entered) = oneshot::channel::<()>();
     let (go_on, may_go_on) = oneshot::channel::<()>();
     let barrier = f.barrier.clone();
@@ -31,9 +38,7 @@ async fn a_client_that_goes_away_does_not_interrupt_the_commit() {
     assert_eq!(f.made().await, ["a"]);
 }
 
-#[tokio::test]
-async fn a_panic_costs_only_its_own_call() {
-    let f = Fixture::new().await;
+async fn a_panic_costs_only_its_own_call(f: Fixture) {
     let panics = f.barrier.handle(step("p").action("p".to_owned()), |db, _, what| {
         Box::pin(async move {
             make(db, what).await?;
@@ -49,9 +54,7 @@ async fn a_panic_costs_only_its_own_call() {
     assert_eq!(f.made().await, ["a"]);
 }
 
-#[tokio::test]
-async fn calls_that_come_together_are_kept_apart() {
-    let f = Fixture::new().await;
+async fn calls_that_come_together_are_kept_apart(f: Fixture) {
     let calls = (0..200_u32).map(|n| {
         let (barrier, request) = (&f, step(&format!("s-{n}")).action(format!("a-{n}")));
         async move {
@@ -69,10 +72,8 @@ async fn calls_that_come_together_are_kept_apart() {
     assert_eq!(f.made().await.len(), 100);
 }
 
-#[tokio::test]
-async fn an_action_and_a_compensate_in_two_open_transactions_do_not_miss_each_other() {
-    let f = Fixture::new().await;
-    let (_, other_process) = open(&f.dir.path().join("test.db")).await;
+async fn an_action_and_a_compensate_in_two_open_transactions_do_not_miss_each_other(f: Fixture) {
+    let (_, other_process) = open(&f.place).await;
     let (entered, has_entered) = oneshot::channel::<()>();
     let (go_on, may_go_on) = oneshot::channel::<()>();
     let action = f.barrier.handle(step("s").action("a".to_owned()), |db, _, what| {
@@ -94,20 +95,16 @@ async fn an_action_and_a_compensate_in_two_open_transactions_do_not_miss_each_ot
     assert_eq!(compensate.unwrap().into_inner(), "c #2", "it waited, found the action, and undid it");
 }
 
-#[tokio::test]
-async fn rows_survive_a_restart() {
-    let f = Fixture::new().await;
+async fn rows_survive_a_restart(f: Fixture) {
     let reply = f.does(step("s").action("a".to_owned())).await.unwrap();
     f.refuses(step("r").action("r".to_owned())).await.expect_err("refused");
-    let (_, reopened) = open(&f.dir.path().join("test.db")).await;
+    let (_, reopened) = open(&f.place).await;
     let again = Fixture { barrier: reopened, ..f };
     assert_eq!(again.does(step("s").action("a".to_owned())).await.unwrap(), reply);
     assert!(again.does(step("r").action("r".to_owned())).await.is_err());
 }
 
-#[tokio::test]
-async fn an_own_write_is_all_or_nothing() {
-    let f = Fixture::new().await;
+async fn an_own_write_is_all_or_nothing(f: Fixture) {
     let written: Result<(), Failure> = f
         .database
         .write(|db| {
@@ -124,7 +121,7 @@ async fn an_own_write_is_all_or_nothing() {
 
 #[tokio::test]
 async fn sqlite_has_the_mend_for_corruption_at_a_reset_of_the_wal() {
-    let f = Fixture::new().await;
+    let f = Fixture::sqlite().await;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(f.database.readers()).await.unwrap();
     let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
     assert!(parts >= vec![3, 51, 3], "SQLite is {version}");

@@ -5,7 +5,15 @@ use amends_participant::key::StepKey;
 use amends_participant::status::{OUTCOME, OUTCOME_PENDING};
 use amends_participant::{Answer, Operation, rejected};
 
-use crate::fixture::{Fixture, make, step, told};
+use crate::fixture::{Fixture, make, on_both_databases, step, told};
+
+on_both_databases! {
+    a_pending_answer_is_marked_and_repeated_until_the_effect_comes_once,
+    an_effect_that_comes_after_the_compensation_is_refused,
+    a_pending_action_can_be_refused_in_the_end_and_that_is_final,
+    a_compensation_can_be_pending_and_shuts_the_action_out_meanwhile,
+    what_is_not_pending_is_not_completed,
+}
 
 fn key(saga: &str) -> StepKey {
     StepKey { namespace: "default".into(), saga_id: saga.into(), step: "reserve".into(), element: None }
@@ -19,9 +27,7 @@ fn text(what: &str) -> String {
     what.to_owned()
 }
 
-#[tokio::test]
-async fn a_pending_answer_is_marked_and_repeated_until_the_effect_comes_once() {
-    let f = Fixture::new().await;
+async fn a_pending_answer_is_marked_and_repeated_until_the_effect_comes_once(f: Fixture) {
     for _ in 0..2 {
         let response = f.waits(step("s").action(text("a"))).await.unwrap();
         assert_eq!(response.metadata().get(OUTCOME).unwrap(), OUTCOME_PENDING);
@@ -33,18 +39,14 @@ async fn a_pending_answer_is_marked_and_repeated_until_the_effect_comes_once() {
     assert_eq!(f.made().await, ["late"]);
 }
 
-#[tokio::test]
-async fn an_effect_that_comes_after_the_compensation_is_refused() {
-    let f = Fixture::new().await;
+async fn an_effect_that_comes_after_the_compensation_is_refused(f: Fixture) {
     f.waits(step("s").action(text("a"))).await.unwrap();
     f.does(step("s").compensate(text("c"))).await.unwrap();
     assert!(matches!(complete(&f, "s", Operation::Action).await, Err(CompleteError::AfterCompensate)));
     assert_eq!(f.made().await, ["c"]);
 }
 
-#[tokio::test]
-async fn a_pending_action_can_be_refused_in_the_end_and_that_is_final() {
-    let f = Fixture::new().await;
+async fn a_pending_action_can_be_refused_in_the_end_and_that_is_final(f: Fixture) {
     f.waits(step("s").action(text("a"))).await.unwrap();
     let key = key("s");
     let answer = f.barrier.complete(&key, Operation::Action, |db| {
@@ -59,9 +61,7 @@ async fn a_pending_action_can_be_refused_in_the_end_and_that_is_final() {
     assert!(f.made().await.is_empty());
 }
 
-#[tokio::test]
-async fn a_compensation_can_be_pending_and_shuts_the_action_out_meanwhile() {
-    let f = Fixture::new().await;
+async fn a_compensation_can_be_pending_and_shuts_the_action_out_meanwhile(f: Fixture) {
     f.does(step("s").action(text("a"))).await.unwrap();
     f.waits(step("s").compensate(text("c"))).await.unwrap();
     let (code, reason) = told(f.does(step("s").action(text("a"))).await);
@@ -70,9 +70,7 @@ async fn a_compensation_can_be_pending_and_shuts_the_action_out_meanwhile() {
     assert_eq!(f.does(step("s").compensate(text("c"))).await.unwrap(), "late #2");
 }
 
-#[tokio::test]
-async fn what_is_not_pending_is_not_completed() {
-    let f = Fixture::new().await;
+async fn what_is_not_pending_is_not_completed(f: Fixture) {
     assert!(matches!(complete(&f, "s", Operation::Action).await, Err(CompleteError::NotPending)));
     f.does(step("s").action(text("a"))).await.unwrap();
     assert!(matches!(complete(&f, "s", Operation::Confirm).await, Err(CompleteError::NotPending)));

@@ -1,4 +1,4 @@
-//! The barrier on a real SQLite file, called as a gRPC handler would call it.
+//! The barrier on a real SQLite file and a real Postgres server, called as a gRPC handler would call it.
 //!
 //! No server here: the example participants test the same promises over real connections. Each test names the promise
 //! that it holds the barrier to.
@@ -8,4 +8,9 @@
 mod commits;
 mod completion;
 mod fixture;
+mod lost;
+mod memory;
+mod overlap;
 mod rules;
+mod sweeping;
+mod table;

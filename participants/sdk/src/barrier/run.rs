@@ -1,33 +1,45 @@
-//! The barrier inside a SQLite transaction: load the row, decide, run the handler, store the row.
+//! The barrier inside a database transaction: lock and load the row, decide, run the handler, store the row.
 //!
-//! The caller has opened the transaction with `BEGIN IMMEDIATE` ([`crate::Database`] does), commits it and only then
-//! answers. Invariants: SQLite's one write lock is held before the row is read, so that two operations of a step can't
-//! both find it empty (semantics A5); the business change and the row are in one savepoint and share their fate, except
-//! that a refusal undoes the change and keeps the row (A2). The rules themselves are in `decide.rs`,
-//! the columns in `sqlite/rows.rs`.
+//! The caller has opened the transaction through sqlx (on SQLite with `BEGIN IMMEDIATE`), commits it and only then answers;
+//! [`crate::Database`] does all that. Invariants: the step is locked before its row is read (`rows.rs`); the business change
+//! and the row are in one savepoint and share their fate, except that a refusal undoes the change and keeps the row
+//! (semantics A2). The rules themselves are in `decide.rs`.
 
 use futures::future::BoxFuture;
 use prost::Message;
-use sqlx::{Connection, SqliteConnection};
 
+use super::connection::{BarrierConnection, Flavour, Value};
+use super::rows::{Met, Missing, load, meet, save};
 use crate::answer::{Answer, Failure, Refusal};
 use crate::barrier::decide::{Bar, Call, Completion, Decision, decide, decide_completion};
 use crate::barrier::row::{Digest, Ran, Row};
 use crate::key::{CallContext, Operation, StepKey};
 use crate::planted::{self, Bug};
 
-use rows::{load, save, save_epoch};
+/// The barrier's tables for SQLite, for tools and other languages.
+pub const SCHEMA_SQLITE: &str = include_str!("schema.sqlite.sql");
 
-mod rows;
+/// The barrier's tables for Postgres, for tools and other languages.
+pub const SCHEMA_POSTGRES: &str = include_str!("schema.postgres.sql");
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// Columns that `amends_saga` had before rows could be swept.
+const OLD_SAGA_COLUMNS: i64 = 4;
 
 /// Creates the barrier's tables where they don't exist yet. Safe to call at every start.
 ///
 /// # Errors
 /// When the database can't be written.
-pub async fn ensure_schema(db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(SCHEMA).execute(db).await.map(|_| ())
+pub async fn ensure_schema<C: BarrierConnection>(db: &mut C) -> Result<(), sqlx::Error> {
+    if db.flavour() == Flavour::Postgres {
+        return db.script(SCHEMA_POSTGRES).await;
+    }
+    let values: [Value<'_>; 0] = [];
+    let columns = db.fetch("SELECT count(*) AS number FROM pragma_table_info('amends_saga')", &values).await?;
+    if columns.and_then(|found| found.number) == Some(OLD_SAGA_COLUMNS) {
+        db.script("ALTER TABLE amends_saga ADD COLUMN store TEXT; ALTER TABLE amends_saga ADD COLUMN begun INTEGER")
+            .await?;
+    }
+    db.script(SCHEMA_SQLITE).await
 }
 
 /// What to tell the coordinator, once the transaction has been committed.
@@ -46,6 +58,9 @@ pub enum Verdict<R> {
 /// Why a call got no verdict. Nothing of it was kept; the coordinator takes it as unknown and tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The connection isn't in a transaction that was begun through sqlx.
+    #[error("the barrier was called outside a database transaction")]
+    NoTransaction,
     /// The barrier's own statements failed.
     #[error("the barrier's row can't be read or written")]
     Database(#[from] sqlx::Error),
@@ -68,33 +83,32 @@ pub enum RunError {
     },
 }
 
-/// Carries a call through the barrier on a connection that is in a `BEGIN IMMEDIATE` transaction begun through sqlx.
+/// Carries a call through the barrier on a connection that is in a transaction begun through sqlx: on Postgres at any
+/// isolation level, READ COMMITTED suffices; on SQLite with `BEGIN IMMEDIATE`.
 ///
 /// `handler` makes the business change on the connection it is given and touches nothing else. Answer the coordinator
-/// only after the transaction is committed.
+/// only after the transaction is committed; when the commit fails, answer with a code that reads as unknown.
 ///
 /// # Errors
 /// When the database or the handler failed. Nothing of the call is kept then beyond its epoch, and the transaction can
-/// be committed all the same.
-pub async fn run_in<R, H>(
-    db: &mut SqliteConnection,
-    call: &CallContext,
-    digest: Digest,
-    handler: H,
-) -> Result<Verdict<R>, RunError>
+/// be committed all the same. Serialization errors, deadlocks and time-outs of locks are such failures: unknown to the
+/// coordinator, which calls again.
+pub async fn run_in<C, R, H>(db: &mut C, call: &CallContext, digest: Digest, handler: H) -> Result<Verdict<R>, RunError>
 where
+    C: BarrierConnection,
     R: Message + Default,
-    H: for<'c> FnOnce(&'c mut SqliteConnection, &'c CallContext) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
+    H: for<'c> FnOnce(&'c mut C, &'c CallContext) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
 {
-    let (row, epoch_seen) = load(db, &call.key).await?;
+    let (row, seen) = locked(db, &call.key, Missing::Claim).await?;
+    // First, and outside the savepoint: a refusal or a failure must not forget that a newer owner has called.
+    let epoch_seen = match meet(db, call, seen).await? {
+        Met::Epoch(epoch) => epoch,
+        Met::Swept => return Ok(Verdict::Barred(Bar::SagaOver)),
+    };
     let (operation, epoch) = (call.operation, call.epoch);
     let decision =
         decide(&row, epoch_seen, &Call { operation, epoch, expects_succeeded: call.expects_succeeded, digest });
     let decision = if planted::is(Bug::NoBarrier) { Decision::Run } else { decision };
-    if epoch > epoch_seen {
-        // First, and outside the savepoint: a refusal or a failure must not forget that a newer owner has called.
-        save_epoch(db, &call.key, epoch).await?;
-    }
     match decision {
         Decision::Run => {
             let run = Run { key: &call.key, row, operation, digest };
@@ -111,6 +125,17 @@ where
         }
         Decision::Barred(bar) => Ok(Verdict::Barred(bar)),
     }
+}
+
+async fn locked<C: BarrierConnection>(
+    db: &mut C,
+    key: &StepKey,
+    missing: Missing,
+) -> Result<(Row, Option<u64>), RunError> {
+    if !db.is_in_transaction() {
+        return Err(RunError::NoTransaction);
+    }
+    load(db, key, missing).await
 }
 
 /// What became of the effect of a pending operation.
@@ -134,17 +159,18 @@ pub enum Completed<R> {
 ///
 /// # Errors
 /// When the database or the handler failed; nothing is kept and the operation is still pending.
-pub async fn complete_in<R, H>(
-    db: &mut SqliteConnection,
+pub async fn complete_in<C, R, H>(
+    db: &mut C,
     key: &StepKey,
     operation: Operation,
     handler: H,
 ) -> Result<Completed<R>, RunError>
 where
+    C: BarrierConnection,
     R: Message + Default,
-    H: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
+    H: for<'c> FnOnce(&'c mut C) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
 {
-    let (row, _) = load(db, key).await?;
+    let (row, _) = locked(db, key, Missing::Leave).await?;
     match decide_completion(&row, operation) {
         Completion::Run(digest) => {
             let run = Run { key, row, operation, digest };
@@ -172,23 +198,19 @@ struct Run<'k> {
 impl Run<'_> {
     /// Runs the handler in a savepoint: what it changed stands or falls with the row; a refusal undoes the change, then
     /// writes the row.
-    async fn handler<R, C, H>(self, db: &mut SqliteConnection, context: &C, handler: H) -> Result<Verdict<R>, RunError>
+    async fn handler<C, R, T, H>(self, db: &mut C, context: &T, handler: H) -> Result<Verdict<R>, RunError>
     where
+        C: BarrierConnection,
         R: Message + Default,
-        C: Sync,
-        H: for<'c> FnOnce(&'c mut SqliteConnection, &'c C) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
+        T: Sync,
+        H: for<'c> FnOnce(&'c mut C, &'c T) -> BoxFuture<'c, Result<Answer<R>, Failure>> + Send,
     {
         let mut savepoint = db.begin().await?;
-        let (ran, verdict) = match handler(&mut savepoint, context).await {
-            Ok(Answer::Done(reply)) => (Ran::Done(reply.encode_to_vec()), Verdict::Done(reply)),
-            Ok(Answer::Pending) => (Ran::Pending, Verdict::Pending),
-            Err(Failure::Rejected(refusal)) => (Ran::Refused(refusal.clone()), Verdict::Refused(refusal)),
-            Err(Failure::Failed(source)) => return Err(RunError::Handler { key: self.key.clone(), source }),
-        };
+        let (ran, verdict) = ran_and_verdict(self.key, handler(&mut savepoint, context).await)?;
         let refused = matches!(ran, Ran::Refused(_));
         let row = self.row.after(self.operation, self.digest, ran);
         if !refused {
-            save(&mut savepoint, self.key, &row).await?;
+            save(&mut *savepoint, self.key, &row).await?;
             savepoint.commit().await?;
             return Ok(verdict);
         }
@@ -200,6 +222,19 @@ impl Run<'_> {
     }
 }
 
-fn decode<R: Message + Default>(key: &StepKey, reply: &[u8]) -> Result<R, RunError> {
+/// What a handler's answer is to the row, and what it is to the caller.
+pub(super) fn ran_and_verdict<R: Message>(
+    key: &StepKey,
+    answer: Result<Answer<R>, Failure>,
+) -> Result<(Ran, Verdict<R>), RunError> {
+    match answer {
+        Ok(Answer::Done(reply)) => Ok((Ran::Done(reply.encode_to_vec()), Verdict::Done(reply))),
+        Ok(Answer::Pending) => Ok((Ran::Pending, Verdict::Pending)),
+        Err(Failure::Rejected(refusal)) => Ok((Ran::Refused(refusal.clone()), Verdict::Refused(refusal))),
+        Err(Failure::Failed(source)) => Err(RunError::Handler { key: key.clone(), source }),
+    }
+}
+
+pub(super) fn decode<R: Message + Default>(key: &StepKey, reply: &[u8]) -> Result<R, RunError> {
     R::decode(reply).map_err(|error| RunError::Corrupt { key: key.clone(), what: format!("stored reply: {error}") })
 }

@@ -1,0 +1,84 @@
+//! Points: given for a purchase, taken back when it is undone. One step of a saga.
+//!
+//! Not idempotent by itself, on purpose, like `holds.rs`. Invariant: an award's state and its line in the points ledger are
+//! written in one transaction; nothing else changes an account's points.
+
+use amends_participant::service::record_effect;
+use amends_participant::{Answer, CallContext, Failure, locking, rejected};
+use sqlx::AnyConnection;
+
+use crate::ID_LENGTH_MAX;
+use crate::ledger::{LedgerError, is_customer};
+use crate::proto::{AwardPointsReply, AwardPointsRequest, RevokePointsReply, RevokePointsRequest};
+
+/// Most points of one award, so that no sum comes near the edge of 64 bits.
+const POINTS_MAX: i64 = 1_000_000_000;
+
+/// Action: gives points.
+pub(crate) async fn award(
+    db: &mut AnyConnection,
+    call: &CallContext,
+    request: AwardPointsRequest,
+) -> Result<Answer<AwardPointsReply>, Failure> {
+    let AwardPointsRequest { award_id, account_id, points } = request;
+    if !(1..=POINTS_MAX).contains(&points) {
+        return Err(rejected("INVALID_POINTS", format!("points must be 1 to {POINTS_MAX}, they are {points}")));
+    }
+    if !(1..=ID_LENGTH_MAX).contains(&award_id.len()) {
+        return Err(rejected("INVALID_AWARD_ID", format!("award_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    }
+    if !is_customer(db, &account_id).await? {
+        return Err(LedgerError::UnknownAccount(account_id).into());
+    }
+    sqlx::query("INSERT INTO awards (award_id, account_id, points, state) VALUES ($1, $2, $3, 'awarded')")
+        .bind(&award_id)
+        .bind(&account_id)
+        .bind(points)
+        .execute(&mut *db)
+        .await?;
+    enter(db, &account_id, points, &format!("award {award_id}")).await?;
+    record_effect(db, call).await?;
+    Ok(Answer::Done(AwardPointsReply { balance: balance(db, &account_id).await? }))
+}
+
+/// Compensate: takes them back.
+pub(crate) async fn revoke(
+    db: &mut AnyConnection,
+    call: &CallContext,
+    request: RevokePointsRequest,
+) -> Result<Answer<RevokePointsReply>, Failure> {
+    let award_id = request.award_id;
+    let revoked: Option<(String, i64)> = sqlx::query_as(locking!(
+        db,
+        "UPDATE awards SET state = 'revoked' WHERE id =
+             (SELECT id FROM awards WHERE award_id = $1 AND state = 'awarded' ORDER BY id LIMIT 1",
+        "FOR UPDATE SKIP LOCKED",
+        ") RETURNING account_id, points"
+    ))
+    .bind(&award_id)
+    .fetch_optional(&mut *db)
+    .await?;
+    let (account_id, revoked) =
+        revoked.ok_or_else(|| rejected("UNKNOWN_AWARD", format!("no award stands under {award_id:?}")))?;
+    enter(db, &account_id, -revoked, &format!("revoke {award_id}")).await?;
+    record_effect(db, call).await?;
+    Ok(Answer::Done(RevokePointsReply { revoked }))
+}
+
+async fn enter(db: &mut AnyConnection, account_id: &str, points: i64, cause: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO point_entries (account_id, points, cause) VALUES ($1, $2, $3)")
+        .bind(account_id)
+        .bind(points)
+        .bind(cause)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// The sum of an account's lines.
+pub(crate) async fn balance(db: &mut AnyConnection, account_id: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT CAST(coalesce(sum(points), 0) AS BIGINT) FROM point_entries WHERE account_id = $1")
+        .bind(account_id)
+        .fetch_one(db)
+        .await
+}
