@@ -6,8 +6,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEEDS ?= 200
 FIRST_SEED ?= 1
+FUZZ_SECONDS ?= 300
 
-.PHONY: help build demo test check fix lint fmt deny unit mutants sim bench-smoke bench-store stress tools clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress fuzz tools clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -31,8 +32,12 @@ lint: ## formatting and clippy; changes nothing
 fix: ## formats
 	$(CARGO) fmt --all
 
-unit: ## all tests of the workspace
+unit: ## all tests of the workspace, those of the participants on both databases
 	$(CARGO) test --locked --workspace
+	AMENDS_TEST_DATABASE=postgres $(CARGO) test --locked -p amends-account -p amends-inventory -p amends-payment --test it
+
+editor: ## what an editor completes with the published schemas; needs Node
+	.ci/editor
 
 mutants: ## plants each known bug in turn and shows the test that catches it
 	coordinator/e2e/mutants.sh
@@ -40,8 +45,12 @@ mutants: ## plants each known bug in turn and shows the test that catches it
 sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
 	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
 
-stress: build ## the kill test, longer: 3,000 sagas and 100 kills of each process
-	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 $(CARGO) test --locked -p amends-e2e kill -- --nocapture
+stress: build ## the kill tests, longer: 3,000 sagas and 100 kills of each process; fewer on Postgres, and in Python and Go
+	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 AMENDS_KILL_POSTGRES_SAGAS=1500 AMENDS_KILLS_POSTGRES=50 \
+	AMENDS_LANGUAGES_SAGAS=600 AMENDS_LANGUAGES_KILLS=25 $(CARGO) test --locked -p amends-e2e kill -- --nocapture
+
+fuzz: ## hands mutated definitions, expressions, inputs and descriptors to the definition crate: FUZZ_SECONDS=300
+	AMENDS_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked -p amends-definition --test it fuzz -- --nocapture
 
 bench-smoke: ## sagas/s and latency on the embedded store beside bare tonic calls, in one run
 	$(CARGO) build --locked --release -p amends

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use amends_account::proto as account;
 use amends_inventory::proto as inventory;
+use amends_participant::database::Place;
+use amends_participant::testing::PostgresServer;
 use amends_proto::v1 as api;
 use tonic::transport::{Channel, Endpoint};
 
@@ -23,6 +25,11 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
     path
+}
+
+/// A number from the environment, so that a longer run is possible.
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number")))
 }
 
 /// The root of the repository.
@@ -64,6 +71,12 @@ impl Process {
         self.child = Some(child);
     }
 
+    /// What it was given for a flag.
+    pub(crate) fn argument(&self, flag: &str) -> &str {
+        let given = self.arguments.iter().skip_while(|argument| *argument != flag).nth(1);
+        given.unwrap_or_else(|| panic!("{} has no {flag}", self.name))
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -103,30 +116,51 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// The coordinator and the three participants.
 pub(crate) struct Fleet {
-    pub(crate) data: tempfile::TempDir,
     pub(crate) coordinator: Process,
     pub(crate) participants: Vec<Process>,
+    /// Where each participant keeps its data, in the same order.
+    pub(crate) places: Vec<Place>,
+    // Removed last.
+    _data: tempfile::TempDir,
+}
+
+/// What the participants keep their data in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Sqlite,
+    Postgres,
+}
+
+impl Kept {
+    async fn place(self, data: &Path, name: &str) -> Place {
+        match self {
+            Self::Sqlite => Place::File(data.join(format!("{name}.db"))),
+            Self::Postgres => Place::Url(PostgresServer::shared().fresh().await),
+        }
+    }
 }
 
 impl Fleet {
     /// Starts all four and waits until they listen.
-    pub(crate) fn start() -> Self {
+    pub(crate) async fn start(kept: Kept) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let participants = ["account", "inventory", "payment"].map(|name| {
+        let (mut participants, mut places) = (Vec::new(), Vec::new());
+        for name in ["account", "inventory", "payment"] {
+            let place = kept.place(data.path(), name).await;
+            let (flag, database) = match &place {
+                Place::File(file) => ("--database", file.display().to_string()),
+                Place::Url(url) => ("--database-url", url.clone()),
+            };
             let address = free_address();
-            let arguments = ["--addr", &address.to_string(), "--data", &data.path().display().to_string()];
-            let mut process = Process::start(
-                name,
-                program(&format!("amends-{name}")),
-                address,
-                arguments.map(str::to_owned).to_vec(),
-            );
+            let arguments = ["--addr", &address.to_string(), flag, &database].map(str::to_owned).to_vec();
+            let mut process = Process::start(name, program(&format!("amends-{name}")), address, arguments);
             process.wait_until_listening();
-            process
-        });
+            participants.push(process);
+            places.push(place);
+        }
         let mut coordinator = coordinator(data.path());
         coordinator.wait_until_listening();
-        Self { data, coordinator, participants: participants.into() }
+        Self { coordinator, participants, places, _data: data }
     }
 
     /// Registers participants and the checkout definition, opens accounts, fills shelves.

@@ -2,29 +2,37 @@
 //!
 //! At the end every accepted saga has ended, every ledger balances, and nothing took effect twice.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use amends_participant::database::Place;
+use amends_participant::testing::connect;
 use amends_proto::v1 as api;
 use rand::{Rng as _, SeedableRng as _};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
+use sqlx::AnyConnection;
 
-use crate::fleet::{Fleet, Process, ended, start};
+use crate::fleet::{Fleet, Kept, Process, ended, setting, start};
 
 /// How long the last saga may take once nobody is killed any more.
 const SETTLE: Duration = Duration::from_secs(120);
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number")))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_nothing_is_lost_and_nothing_happens_twice() {
-    let (sagas, kills) = (setting("AMENDS_KILL_SAGAS", 320), setting("AMENDS_KILLS", 10));
+    kill_everything(Kept::Sqlite, setting("AMENDS_KILL_SAGAS", 320), setting("AMENDS_KILLS", 10)).await;
+}
+
+/// Postgres itself stays up here; the SDK's own tests kill it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_on_postgres_nothing_is_lost_and_nothing_happens_twice() {
+    let (sagas, kills) = (setting("AMENDS_KILL_POSTGRES_SAGAS", 160), setting("AMENDS_KILLS_POSTGRES", 5));
+    kill_everything(Kept::Postgres, sagas, kills).await;
+}
+
+async fn kill_everything(kept: Kept, sagas: u64, kills: u64) {
     let seed = setting("AMENDS_SEED", rand::random());
-    eprintln!("kill test: {sagas} sagas, {kills} kills of each process, AMENDS_SEED={seed}");
-    let mut fleet = Fleet::start();
+    eprintln!("kill test on {kept:?}: {sagas} sagas, {kills} kills of each process, AMENDS_SEED={seed}");
+    let mut fleet = Fleet::start(kept).await;
     let customers = [("ada", 100_000_000), ("ben", 100_000_000), ("paul", 20_000)];
     fleet.set_up(&customers, &[("teapot", 100_000), ("first-edition", 10)]).await;
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", fleet.coordinator.address));
@@ -49,9 +57,9 @@ async fn kill_nothing_is_lost_and_nothing_happens_twice() {
             other => panic!("{} ended as {other:?}", id(number)),
         }
     }
-    eprintln!("kill test: {completed} completed, {compensated} compensated");
+    eprintln!("kill test on {kept:?}: {completed} completed, {compensated} compensated");
     assert!(completed > 0 && compensated > 0, "a run without both outcomes proves little");
-    check_ledgers(fleet.data.path(), completed, 200_020_000, 100_010);
+    check_ledgers(&fleet.places, completed, 200_020_000, 100_010).await;
 }
 
 fn id(number: u64) -> String {
@@ -92,30 +100,33 @@ fn kill_all(fleet: &mut Fleet, kills: u64, random: &mut rand::rngs::StdRng) {
     }
 }
 
-fn open(data: &Path, name: &str) -> Connection {
-    Connection::open_with_flags(data.join(name), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database")
+async fn number(database: &mut AnyConnection, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(database).await.expect("a number")
 }
 
-fn amount(database: &Connection, kind: &str) -> i64 {
-    let query = "SELECT amount FROM conservation WHERE kind = ?1";
-    database.query_row(query, [kind], |row| row.get(0)).expect("an amount")
+/// What a participant says of its own books.
+async fn sums(database: &mut AnyConnection) -> BTreeMap<String, i64> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT kind, amount FROM conservation").fetch_all(database).await.expect("sums");
+    rows.into_iter().collect()
 }
 
-fn check_ledgers(data: &Path, completed: i64, money: i64, stock: i64) {
-    let (account, inventory, payment) =
-        (open(data, "account.db"), open(data, "inventory.db"), open(data, "payment.db"));
-    for database in [&account, &inventory, &payment] {
-        let twice = "SELECT count(*) FROM effects WHERE count > 1";
-        assert_eq!(database.query_row(twice, [], |row| row.get::<_, i64>(0)).expect("effects"), 0, "an effect twice");
+async fn check_ledgers(places: &[Place], completed: i64, money: i64, stock: i64) {
+    let mut books = Vec::new();
+    for place in places {
+        let mut database = connect(place).await;
+        let twice = number(&mut database, "SELECT count(*) FROM effects WHERE count > 1").await;
+        assert_eq!(twice, 0, "an effect twice, at {place}");
+        books.push(sums(&mut database).await);
     }
-    assert_eq!(amount(&account, "held"), 0, "money is still held");
-    assert_eq!(amount(&account, "balance"), money, "money was made or lost");
-    assert_eq!(amount(&account, "entries_sum"), 0);
-    assert_eq!(amount(&inventory, "available") + amount(&inventory, "sold"), stock, "stock was made or lost");
-    assert_eq!(amount(&inventory, "sold"), completed, "sold is not what was completed");
-    let charged = amount(&payment, "charged") - amount(&payment, "refunded");
-    assert_eq!(charged, completed * 2_500, "charged is not what was completed");
+    let [account, inventory, payment] = books.as_slice() else { panic!("three participants") };
+    assert_eq!(account["held"], 0, "money is still held");
+    assert_eq!(account["balance"], money, "money was made or lost");
+    assert_eq!(account["entries_sum"], 0);
+    assert_eq!(inventory["available"] + inventory["sold"], stock, "stock was made or lost");
+    assert_eq!(inventory["sold"], completed, "sold is not what was completed");
+    assert_eq!(payment["charged"] - payment["refunded"], completed * 2_500, "charged is not what was completed");
     let settled = "SELECT balance_minor FROM accounts WHERE account_id = 'merchant-settlement'";
-    let settled: i64 = account.query_row(settled, [], |row| row.get(0)).expect("the merchant");
+    let settled = number(&mut connect(&places[0]).await, settled).await;
     assert_eq!(settled, completed * 2_500, "settled is not what was completed");
 }

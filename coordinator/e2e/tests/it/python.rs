@@ -5,28 +5,18 @@ use std::time::Duration;
 use amends_proto::v1 as api;
 use serde_json::json;
 
-use crate::fleet::{Process, coordinator, define, dial, ended, free_address, register, root, start};
+use crate::fleet::{coordinator, define, dial, ended, register, root, start};
+use crate::languages::loyalty;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_participant_works_by_reflection_alone() {
     let data = tempfile::tempdir().expect("a folder");
-    let python = root().join("target/venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `make tools`", python.display());
-    let address = free_address();
-    let arguments = vec![
-        root().join("examples/python-participant/participant.py").display().to_string(),
-        "--port".to_owned(),
-        address.port().to_string(),
-        "--database".to_owned(),
-        data.path().join("loyalty.db").display().to_string(),
-    ];
-    let mut loyalty = Process::start("loyalty", python, address, arguments);
-    loyalty.wait_until_listening();
+    let loyalty = loyalty(data.path());
     let mut coordinator = coordinator(data.path());
     coordinator.wait_until_listening();
     let channel = dial(coordinator.address).await;
-    register(channel.clone(), "loyalty", address, false).await;
-    let source = std::fs::read_to_string(root().join("examples/python-participant/award.saga.yaml")).expect("example");
+    register(channel.clone(), "loyalty", loyalty.address, true).await;
+    let source = std::fs::read_to_string(root().join("examples/python/participant/award.saga.yaml")).expect("example");
     define(channel.clone(), source).await;
 
     // Beyond what a double can hold: 64-bit integers stay exact on the way there and back.
@@ -47,4 +37,5 @@ async fn python_participant_works_by_reflection_alone() {
     start(&channel, "award-points", "award-2", &refused).await;
     let saga = ended(&channel, "award-2", Duration::from_secs(30)).await;
     assert_eq!(saga.status(), api::SagaStatus::Compensated, "{saga:#?}");
+    assert_eq!(saga.decision.expect("a decision").code, "POINTS_NOT_POSITIVE");
 }
