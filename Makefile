@@ -34,7 +34,7 @@ fix: ## formats
 
 unit: ## all tests of the workspace, those of the participants on both databases
 	$(CARGO) test --locked --workspace
-	AMENDS_TEST_DATABASE=postgres $(CARGO) test --locked -p amends-account -p amends-inventory -p amends-payment --test it
+	.ci/postgres
 
 editor: ## what an editor completes with the published schemas; needs Node
 	.ci/editor
