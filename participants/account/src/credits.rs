@@ -1,7 +1,8 @@
 //! Credits: the receiving side of a transfer. Reserved, then taken from clearing or forgotten. One TCC step.
 //!
-//! Not idempotent by itself, on purpose, like `holds.rs`. Invariant: a reserved credit moves nothing and is available to
-//! nobody; that it fits into the balance is checked when it is reserved, so that its confirm has no reason to be refused.
+//! Not idempotent by itself, on purpose, like `holds.rs`. Invariants: a reserved credit moves nothing and is available to
+//! nobody; that it fits into the balance is checked when it is reserved, so that its confirm has no reason to be refused; only
+//! the saga that has reserved it ends it.
 
 use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
@@ -34,12 +35,17 @@ pub(crate) async fn reserve(
     if room < i128::from(amount_minor) {
         return Err(LedgerError::Overflow.into());
     }
-    sqlx::query("INSERT INTO credits (credit_id, account_id, amount_minor, state) VALUES ($1, $2, $3, 'reserved')")
-        .bind(&credit_id)
-        .bind(&account_id)
-        .bind(amount_minor)
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO credits (credit_id, account_id, amount_minor, state, namespace, saga_id)
+         VALUES ($1, $2, $3, 'reserved', $4, $5)",
+    )
+    .bind(&credit_id)
+    .bind(&account_id)
+    .bind(amount_minor)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
+    .execute(&mut *db)
+    .await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(ReserveCreditReply { credit_id, reserved_minor: amount_minor }))
 }
@@ -63,7 +69,7 @@ pub(crate) async fn confirm(
     call: &CallContext,
     request: ConfirmCreditRequest,
 ) -> Result<Answer<ConfirmCreditReply>, Failure> {
-    let (account_id, credited_minor) = end(db, &request.credit_id, "credited").await?;
+    let (account_id, credited_minor) = end(db, call, &request.credit_id, "credited").await?;
     post(db, CLEARING, &account_id, credited_minor, &format!("credit {}", request.credit_id)).await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(ConfirmCreditReply { credited_minor }))
@@ -75,23 +81,32 @@ pub(crate) async fn cancel(
     call: &CallContext,
     request: CancelCreditRequest,
 ) -> Result<Answer<CancelCreditReply>, Failure> {
-    let (_, cancelled_minor) = end(db, &request.credit_id, "cancelled").await?;
+    let (_, cancelled_minor) = end(db, call, &request.credit_id, "cancelled").await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(CancelCreditReply { cancelled_minor }))
 }
 
-/// Ends one reserved credit of this id; gives its account and amount.
-async fn end(db: &mut AnyConnection, credit_id: &str, state: &str) -> Result<(String, i64), Failure> {
+/// Ends one reserved credit of this id that this saga has made, as in `holds.rs`; gives its account and amount.
+async fn end(
+    db: &mut AnyConnection,
+    call: &CallContext,
+    credit_id: &str,
+    state: &str,
+) -> Result<(String, i64), Failure> {
     let ended = sqlx::query_as(locking!(
         db,
         "UPDATE credits SET state = $2 WHERE id =
-             (SELECT id FROM credits WHERE credit_id = $1 AND state = 'reserved' ORDER BY id LIMIT 1",
-        "FOR UPDATE SKIP LOCKED",
+             (SELECT id FROM credits WHERE credit_id = $1 AND state = 'reserved'
+                 AND (saga_id IS NULL OR (namespace = $3 AND saga_id = $4))
+              ORDER BY saga_id IS NULL, id LIMIT 1",
+        "FOR UPDATE",
         ") RETURNING account_id, amount_minor"
     ))
     .bind(credit_id)
     .bind(state)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
     .fetch_optional(db)
     .await?;
-    ended.ok_or_else(|| rejected("UNKNOWN_CREDIT", format!("there is no reserved credit {credit_id:?}")))
+    ended.ok_or_else(|| rejected("UNKNOWN_CREDIT", format!("this saga has no reserved credit {credit_id:?}")))
 }

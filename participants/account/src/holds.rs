@@ -2,7 +2,8 @@
 //! One TCC step.
 //!
 //! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariant: a hold's
-//! state and its movement in the ledger are written in one transaction, with one line of evidence.
+//! state and its movement in the ledger are written in one transaction, with one line of evidence; only the saga that has made
+//! a hold ends it, whatever id another one names.
 
 use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
@@ -29,12 +30,17 @@ pub(crate) async fn hold(
     }
     standing::refuse_frozen(db, &account_id).await?;
     post(db, &account_id, HELD, amount_minor, &format!("hold {hold_id}")).await?;
-    sqlx::query("INSERT INTO holds (hold_id, account_id, amount_minor, state) VALUES ($1, $2, $3, 'held')")
-        .bind(&hold_id)
-        .bind(&account_id)
-        .bind(amount_minor)
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO holds (hold_id, account_id, amount_minor, state, namespace, saga_id)
+         VALUES ($1, $2, $3, 'held', $4, $5)",
+    )
+    .bind(&hold_id)
+    .bind(&account_id)
+    .bind(amount_minor)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
+    .execute(&mut *db)
+    .await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(HoldReply { hold_id, held_minor: amount_minor }))
 }
@@ -49,7 +55,7 @@ pub(crate) async fn confirm(
         SettleTo::Unspecified => MERCHANT_SETTLEMENT,
         SettleTo::Clearing => CLEARING,
     };
-    let (_, settled_minor) = end(db, &request.hold_id, "confirmed").await?;
+    let (_, settled_minor) = end(db, call, &request.hold_id, "confirmed").await?;
     let cause = format!("confirm {}", request.hold_id);
     post(db, HELD, to, settled_minor, &cause).await?;
     record_effect(db, call).await?;
@@ -62,25 +68,31 @@ pub(crate) async fn cancel(
     call: &CallContext,
     request: CancelHoldRequest,
 ) -> Result<Answer<CancelHoldReply>, Failure> {
-    let (account_id, released_minor) = end(db, &request.hold_id, "cancelled").await?;
+    let (account_id, released_minor) = end(db, call, &request.hold_id, "cancelled").await?;
     let cause = format!("cancel {}", request.hold_id);
     post(db, HELD, &account_id, released_minor, &cause).await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(CancelHoldReply { released_minor }))
 }
 
-/// Ends one open hold of this id; gives its account and amount.
-async fn end(db: &mut AnyConnection, hold_id: &str, state: &str) -> Result<(String, i64), Failure> {
+/// Ends one open hold of this id that this saga has made (or nobody knows who, before that was written down); gives its
+/// account and amount. Never "nothing to do": the barrier lets an ending through only after this step's own hold, so that one
+/// stands under another id, and a person must look.
+async fn end(db: &mut AnyConnection, call: &CallContext, hold_id: &str, state: &str) -> Result<(String, i64), Failure> {
     let ended = sqlx::query_as(locking!(
         db,
         "UPDATE holds SET state = $2 WHERE id =
-             (SELECT id FROM holds WHERE hold_id = $1 AND state = 'held' ORDER BY id LIMIT 1",
-        "FOR UPDATE SKIP LOCKED",
+             (SELECT id FROM holds WHERE hold_id = $1 AND state = 'held'
+                 AND (saga_id IS NULL OR (namespace = $3 AND saga_id = $4))
+              ORDER BY saga_id IS NULL, id LIMIT 1",
+        "FOR UPDATE",
         ") RETURNING account_id, amount_minor"
     ))
     .bind(hold_id)
     .bind(state)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
     .fetch_optional(db)
     .await?;
-    ended.ok_or_else(|| rejected("UNKNOWN_HOLD", format!("there is no open hold {hold_id:?}")))
+    ended.ok_or_else(|| rejected("UNKNOWN_HOLD", format!("this saga has no open hold {hold_id:?}")))
 }

@@ -5,7 +5,7 @@
 //! movement sums to zero; an available balance never falls below its floor; `balance + held` changes only by deposits.
 //! `service.rs` has the methods, the other modules what they do, the `.sql` files the tables and views.
 
-use amends_participant::database::Schemas;
+use amends_participant::database::{Added, Schemas};
 use amends_participant::service::{
     Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, name_and_number, serve,
 };
@@ -49,6 +49,25 @@ const SCHEMAS: Schemas<'_> = Schemas {
         EFFECTS_SCHEMA,
     ],
     postgres: &[include_str!("schema.postgres.sql"), EFFECTS_SCHEMA_POSTGRES],
+    // Who has made what: unknown of rows from before this was written down, which whoever names them ends, as then.
+    added: &[
+        Added {
+            table: "holds",
+            column: "saga_id",
+            by: "ALTER TABLE holds ADD COLUMN namespace TEXT; ALTER TABLE holds ADD COLUMN saga_id TEXT",
+        },
+        Added {
+            table: "credits",
+            column: "saga_id",
+            by: "ALTER TABLE credits ADD COLUMN namespace TEXT; ALTER TABLE credits ADD COLUMN saga_id TEXT",
+        },
+        Added {
+            table: "awards",
+            column: "saga_id",
+            by: "ALTER TABLE awards ADD COLUMN namespace TEXT; ALTER TABLE awards ADD COLUMN saga_id TEXT",
+        },
+        Added { table: "screenings", column: "namespace", by: "ALTER TABLE screenings ADD COLUMN namespace TEXT" },
+    ],
 };
 
 /// The account service's own flags, beside those of every participant.

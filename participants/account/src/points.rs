@@ -1,10 +1,11 @@
 //! Points: given for a purchase, taken back when it is undone. One step of a saga.
 //!
-//! Not idempotent by itself, on purpose, like `holds.rs`. Invariant: an award's state and its line in the points ledger are
-//! written in one transaction; nothing else changes an account's points.
+//! Not idempotent by itself, on purpose, like `holds.rs`. Invariants: an award's state and its line in the points ledger are
+//! written in one transaction; nothing else changes an account's points; a compensation takes back only what its own saga
+//! has given.
 
 use amends_participant::service::record_effect;
-use amends_participant::{Answer, CallContext, Failure, locking, rejected};
+use amends_participant::{Answer, CallContext, Failure, Operation, locking, rejected};
 use sqlx::AnyConnection;
 
 use crate::ID_LENGTH_MAX;
@@ -30,39 +31,63 @@ pub(crate) async fn award(
     if !is_customer(db, &account_id).await? {
         return Err(LedgerError::UnknownAccount(account_id).into());
     }
-    sqlx::query("INSERT INTO awards (award_id, account_id, points, state) VALUES ($1, $2, $3, 'awarded')")
-        .bind(&award_id)
-        .bind(&account_id)
-        .bind(points)
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO awards (award_id, account_id, points, state, namespace, saga_id)
+         VALUES ($1, $2, $3, 'awarded', $4, $5)",
+    )
+    .bind(&award_id)
+    .bind(&account_id)
+    .bind(points)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
+    .execute(&mut *db)
+    .await?;
     enter(db, &account_id, points, &format!("award {award_id}")).await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(AwardPointsReply { balance: balance(db, &account_id).await? }))
 }
 
-/// Compensate: takes them back.
+/// Compensate: takes back what this saga has given. As an action, of a saga that undoes an earlier purchase: whoever gave it.
 pub(crate) async fn revoke(
     db: &mut AnyConnection,
     call: &CallContext,
     request: RevokePointsRequest,
 ) -> Result<Answer<RevokePointsReply>, Failure> {
     let award_id = request.award_id;
-    let revoked: Option<(String, i64)> = sqlx::query_as(locking!(
-        db,
-        "UPDATE awards SET state = 'revoked' WHERE id =
-             (SELECT id FROM awards WHERE award_id = $1 AND state = 'awarded' ORDER BY id LIMIT 1",
-        "FOR UPDATE SKIP LOCKED",
-        ") RETURNING account_id, points"
-    ))
-    .bind(&award_id)
-    .fetch_optional(&mut *db)
-    .await?;
-    let (account_id, revoked) =
-        revoked.ok_or_else(|| rejected("UNKNOWN_AWARD", format!("no award stands under {award_id:?}")))?;
+    let id = standing(db, call, &award_id).await?;
+    let (account_id, revoked): (String, i64) =
+        sqlx::query_as("UPDATE awards SET state = 'revoked' WHERE id = $1 RETURNING account_id, points")
+            .bind(id)
+            .fetch_one(&mut *db)
+            .await?;
     enter(db, &account_id, -revoked, &format!("revoke {award_id}")).await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(RevokePointsReply { revoked }))
+}
+
+/// The award that this call takes back, which nobody else changes until the end of the transaction: the saga's own first. An
+/// award from before makers were written down is anybody's.
+async fn standing(db: &mut AnyConnection, call: &CallContext, award_id: &str) -> Result<i64, Failure> {
+    let query = locking!(
+        db,
+        "SELECT id, CAST(CASE WHEN namespace = $2 AND saga_id = $3 THEN 1 ELSE 0 END AS BIGINT) AS own
+         FROM awards WHERE award_id = $1 AND state = 'awarded'
+             AND ($4 = 1 OR saga_id IS NULL OR (namespace = $2 AND saga_id = $3))
+         ORDER BY own DESC, id LIMIT 2",
+        "FOR UPDATE"
+    );
+    let found: Vec<(i64, i64)> = sqlx::query_as(query)
+        .bind(award_id)
+        .bind(&call.key.namespace)
+        .bind(&call.key.saga_id)
+        .bind(i64::from(call.operation == Operation::Action))
+        .fetch_all(db)
+        .await?;
+    match found.as_slice() {
+        [(id, 1), ..] | [(id, _)] => Ok(*id),
+        [] => Err(rejected("UNKNOWN_AWARD", format!("this saga has no award {award_id:?} that stands"))),
+        _ => Err(rejected("AMBIGUOUS_AWARD", format!("several awards of other sagas stand under {award_id:?}"))),
+    }
 }
 
 async fn enter(db: &mut AnyConnection, account_id: &str, points: i64, cause: &str) -> Result<(), sqlx::Error> {

@@ -4,7 +4,9 @@ CREATE TABLE IF NOT EXISTS awards (
     award_id   TEXT NOT NULL,
     account_id TEXT NOT NULL REFERENCES accounts,
     points     INTEGER NOT NULL CHECK (points > 0),
-    state      TEXT NOT NULL CHECK (state IN ('awarded', 'revoked'))
+    state      TEXT NOT NULL CHECK (state IN ('awarded', 'revoked')),
+    namespace  TEXT NOT NULL,          -- the saga that has made it, and that alone may compensate it
+    saga_id    TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS awards_by_award_id ON awards (award_id);
 

@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS holds (
     hold_id      TEXT NOT NULL,
     account_id   TEXT NOT NULL REFERENCES accounts,
     amount_minor BIGINT NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('held', 'confirmed', 'cancelled'))
+    state        TEXT NOT NULL CHECK (state IN ('held', 'confirmed', 'cancelled')),
+    namespace    TEXT NOT NULL,          -- the saga that has made it, and that alone may end it
+    saga_id      TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS holds_by_hold_id ON holds (hold_id);
 CREATE INDEX IF NOT EXISTS holds_open_by_account ON holds (account_id) WHERE state = 'held';
@@ -50,7 +52,9 @@ CREATE TABLE IF NOT EXISTS credits (
     credit_id    TEXT NOT NULL,
     account_id   TEXT NOT NULL REFERENCES accounts,
     amount_minor BIGINT NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('reserved', 'credited', 'cancelled'))
+    state        TEXT NOT NULL CHECK (state IN ('reserved', 'credited', 'cancelled')),
+    namespace    TEXT NOT NULL,          -- the saga that has made it, and that alone may end it
+    saga_id      TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS credits_by_credit_id ON credits (credit_id);
 CREATE INDEX IF NOT EXISTS credits_open_by_account ON credits (account_id) WHERE state = 'reserved';
@@ -74,6 +78,7 @@ CREATE TABLE IF NOT EXISTS screenings (
     score          BIGINT NOT NULL,
     screened_at_ms BIGINT NOT NULL,
     state          TEXT NOT NULL CHECK (state IN ('approved', 'cancelled')),
+    namespace      TEXT NOT NULL,          -- the saga that has made it, and that alone may cancel it
     saga_id        TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS screenings_by_screening_id ON screenings (screening_id);
@@ -91,7 +96,9 @@ CREATE TABLE IF NOT EXISTS awards (
     award_id   TEXT NOT NULL,
     account_id TEXT NOT NULL REFERENCES accounts,
     points     BIGINT NOT NULL CHECK (points > 0),
-    state      TEXT NOT NULL CHECK (state IN ('awarded', 'revoked'))
+    state      TEXT NOT NULL CHECK (state IN ('awarded', 'revoked')),
+    namespace  TEXT NOT NULL,          -- the saga that has made it, and that alone may compensate it
+    saga_id    TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS awards_by_award_id ON awards (award_id);
 

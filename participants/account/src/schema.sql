@@ -42,7 +42,9 @@ CREATE TABLE IF NOT EXISTS holds (
     hold_id      TEXT NOT NULL,
     account_id   TEXT NOT NULL REFERENCES accounts,
     amount_minor INTEGER NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('held', 'confirmed', 'cancelled'))
+    state        TEXT NOT NULL CHECK (state IN ('held', 'confirmed', 'cancelled')),
+    namespace    TEXT NOT NULL,          -- the saga that has made it, and that alone may end it
+    saga_id      TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS holds_by_hold_id ON holds (hold_id);
 CREATE INDEX IF NOT EXISTS holds_open_by_account ON holds (account_id) WHERE state = 'held';

@@ -1,7 +1,7 @@
 //! Screening: whether an account may pay an amount, before anybody asks it to. One step of a saga; moves no money.
 //!
 //! Not idempotent by itself, on purpose, like `holds.rs`. Invariants: what is approved is written down and counts towards
-//! the day's limit until it is cancelled; a refusal is kept by the barrier; the view `screening_decisions` shows both.
+//! the day's limit until its own saga cancels it; a refusal is kept by the barrier; the view `screening_decisions` shows both.
 
 use amends_participant::service::{record_effect, unix_ms};
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
@@ -41,14 +41,15 @@ pub(crate) async fn screen(
     let left_today_minor = within_limits(db, &account_id, amount_minor, standing, now).await?;
     let score = usual(db, &account_id, amount_minor, now).await?;
     sqlx::query(
-        "INSERT INTO screenings (screening_id, account_id, amount_minor, score, screened_at_ms, state, saga_id)
-         VALUES ($1, $2, $3, $4, $5, 'approved', $6)",
+        "INSERT INTO screenings (screening_id, account_id, amount_minor, score, screened_at_ms, state, namespace, saga_id)
+         VALUES ($1, $2, $3, $4, $5, 'approved', $6, $7)",
     )
     .bind(&screening_id)
     .bind(&account_id)
     .bind(amount_minor)
     .bind(score)
     .bind(now)
+    .bind(&call.key.namespace)
     .bind(&call.key.saga_id)
     .execute(&mut *db)
     .await?;
@@ -124,14 +125,18 @@ pub(crate) async fn cancel(
     let released: Option<i64> = sqlx::query_scalar(locking!(
         db,
         "UPDATE screenings SET state = 'cancelled' WHERE id =
-             (SELECT id FROM screenings WHERE screening_id = $1 AND state = 'approved' ORDER BY id LIMIT 1",
-        "FOR UPDATE SKIP LOCKED",
+             (SELECT id FROM screenings WHERE screening_id = $1 AND state = 'approved'
+                 AND (namespace IS NULL OR namespace = $2) AND saga_id = $3 ORDER BY namespace IS NULL, id LIMIT 1",
+        "FOR UPDATE",
         ") RETURNING amount_minor"
     ))
     .bind(&request.screening_id)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
     .fetch_optional(&mut *db)
     .await?;
-    let unknown = || rejected("UNKNOWN_SCREENING", format!("nothing is approved under {:?}", request.screening_id));
+    let unknown =
+        || rejected("UNKNOWN_SCREENING", format!("this saga has nothing approved under {:?}", request.screening_id));
     let released_minor = released.ok_or_else(unknown)?;
     record_effect(db, call).await?;
     Ok(Answer::Done(CancelScreeningReply { released_minor }))

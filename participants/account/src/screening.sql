@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS screenings (
     score          INTEGER NOT NULL,
     screened_at_ms INTEGER NOT NULL,
     state          TEXT NOT NULL CHECK (state IN ('approved', 'cancelled')),
+    namespace      TEXT NOT NULL,          -- the saga that has made it, and that alone may cancel it
     saga_id        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS screenings_by_screening_id ON screenings (screening_id);

@@ -4,7 +4,7 @@
 //! below zero; `available + sold` changes only by `SetStock`. `service.rs` has the methods, `stock.rs` what they do,
 //! `schema.sql` the tables and views.
 
-use amends_participant::database::Schemas;
+use amends_participant::database::{Added, Schemas};
 use amends_participant::service::{
     Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, name_and_number, serve,
 };
@@ -33,6 +33,12 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inventory.f
 const SCHEMAS: Schemas<'_> = Schemas {
     sqlite: &[include_str!("schema.sql"), EFFECTS_SCHEMA],
     postgres: &[include_str!("schema.postgres.sql"), EFFECTS_SCHEMA_POSTGRES],
+    // Who has made what: unknown of rows from before this was written down, which whoever names them ends, as then.
+    added: &[Added {
+        table: "reservations",
+        column: "saga_id",
+        by: "ALTER TABLE reservations ADD COLUMN namespace TEXT; ALTER TABLE reservations ADD COLUMN saga_id TEXT",
+    }],
 };
 
 /// The inventory service's own flags, beside those of every participant.

@@ -19,7 +19,9 @@ CREATE TABLE IF NOT EXISTS reservations (
     order_id       TEXT NOT NULL,
     sku            TEXT NOT NULL REFERENCES stock,
     quantity       INTEGER NOT NULL,
-    released       INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1))
+    released       INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1)),
+    namespace      TEXT NOT NULL,          -- the saga that has made it, and that alone may release it
+    saga_id        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS reservations_by_order ON reservations (order_id);
 CREATE INDEX IF NOT EXISTS reservations_standing_by_sku ON reservations (sku) WHERE released = 0;

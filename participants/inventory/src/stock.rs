@@ -1,7 +1,8 @@
 //! What reserving, releasing and stocking do to the shelves.
 //!
-//! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariant: whatever
-//! leaves a shelf is in a reservation, written in the same transaction, with one line of evidence.
+//! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariants: whatever
+//! leaves a shelf is in a reservation, written in the same transaction, with one line of evidence; only the saga that has made a
+//! reservation releases it, since another saga's for the same order may be the sale.
 
 use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
@@ -32,30 +33,40 @@ pub(crate) async fn reserve(
     }
     sqlx::query("UPDATE stock SET available = $1 WHERE sku = $2").bind(left).bind(&sku).execute(&mut *db).await?;
     let reservation: i64 = sqlx::query_scalar(
-        "INSERT INTO reservations (order_id, sku, quantity) VALUES ($1, $2, $3) RETURNING reservation_id",
+        "INSERT INTO reservations (order_id, sku, quantity, namespace, saga_id) VALUES ($1, $2, $3, $4, $5)
+         RETURNING reservation_id",
     )
     .bind(&order_id)
     .bind(&sku)
     .bind(quantity)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
     .fetch_one(&mut *db)
     .await?;
     record_effect(db, call).await?;
     Ok(Answer::Done(ReserveReply { reservation_id: format!("r-{reservation}") }))
 }
 
-/// Compensate: puts back whatever is reserved for the order, which may be nothing when another element of the same step
-/// has put it back already.
+/// Compensate: puts back whatever this saga has reserved for the order, which may be nothing when another element of the same
+/// step has put it back already. Where it never had any, its own is under another order's id: refused, so that a person looks.
 pub(crate) async fn release(
     db: &mut AnyConnection,
     call: &CallContext,
     request: ReleaseRequest,
 ) -> Result<Answer<ReleaseReply>, Failure> {
     let mut standing: Vec<(String, i64)> = sqlx::query_as(
-        "UPDATE reservations SET released = 1 WHERE order_id = $1 AND released = 0 RETURNING sku, quantity",
+        "UPDATE reservations SET released = 1 WHERE order_id = $1 AND released = 0
+             AND (saga_id IS NULL OR (namespace = $2 AND saga_id = $3)) RETURNING sku, quantity",
     )
     .bind(&request.order_id)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
     .fetch_all(&mut *db)
     .await?;
+    if standing.is_empty() && !has_reserved(db, call, &request.order_id).await? {
+        let words = format!("this saga has reserved nothing for order {:?}", request.order_id);
+        return Err(rejected("UNKNOWN_ORDER", words));
+    }
     // Everybody locks shelves in this order, so that two releases don't wait for each other.
     standing.sort();
     let mut released: i64 = 0;
@@ -65,6 +76,20 @@ pub(crate) async fn release(
     }
     record_effect(db, call).await?;
     Ok(Answer::Done(ReleaseReply { released }))
+}
+
+/// Whether this saga has ever reserved anything for the order. Without a maker: from before makers were written down.
+async fn has_reserved(db: &mut AnyConnection, call: &CallContext, order_id: &str) -> Result<bool, sqlx::Error> {
+    let made: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM reservations WHERE order_id = $1
+             AND (saga_id IS NULL OR (namespace = $2 AND saga_id = $3))",
+    )
+    .bind(order_id)
+    .bind(&call.key.namespace)
+    .bind(&call.key.saga_id)
+    .fetch_one(db)
+    .await?;
+    Ok(made > 0)
 }
 
 /// Seeds a shelf: sets what is on it and notes the difference.

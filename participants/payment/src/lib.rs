@@ -6,7 +6,7 @@
 //! `charged - refunded + qr_captured` is what the ledger says is receivable. `service.rs` has the methods, `charges.rs` and
 //! `qr` what they do, `callback` tells the coordinator, the `.sql` files have the tables and views.
 
-use amends_participant::database::Schemas;
+use amends_participant::database::{Added, Schemas};
 use amends_participant::service::{
     Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, serve,
 };
@@ -42,6 +42,12 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/payment.fds
 const SCHEMAS: Schemas<'_> = Schemas {
     sqlite: &[include_str!("schema.sql"), include_str!("qr.sql"), include_str!("evidence.sql"), EFFECTS_SCHEMA],
     postgres: &[include_str!("schema.postgres.sql"), EFFECTS_SCHEMA_POSTGRES],
+    // Who has made what: unknown of rows from before this was written down, which whoever names them ends, as then.
+    added: &[Added {
+        table: "charges",
+        column: "saga_id",
+        by: "ALTER TABLE charges ADD COLUMN namespace TEXT; ALTER TABLE charges ADD COLUMN saga_id TEXT",
+    }],
 };
 
 /// Opens the database and serves until the process is told to stop.

@@ -8,7 +8,9 @@ CREATE TABLE IF NOT EXISTS charges (
     payment_id   TEXT NOT NULL,
     amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
     reservation  TEXT NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('standing', 'refunded'))
+    state        TEXT NOT NULL CHECK (state IN ('standing', 'refunded')),
+    namespace    TEXT NOT NULL,          -- the saga that has made it, and that alone may compensate it
+    saga_id      TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS charges_by_payment ON charges (payment_id);
 

@@ -1,10 +1,12 @@
 //! The gRPC methods: saga steps through the barrier, the query straight to the database.
 //!
 //! No business rule here. Invariant: every method that a saga calls for an effect goes through [`Barrier::handle`], and the
-//! wallet's through [`Barrier::complete`]; the queries read only what has been committed.
+//! wallet's through [`Barrier::complete`]; the queries read only what has been committed, and for a saga only what
+//! that saga has made.
 
 use std::time::Duration;
 
+use amends_participant::key::StepKey;
 use amends_participant::service::{Barrier, Database};
 use amends_participant::status::{OUTCOME, OUTCOME_PENDING};
 use tonic::metadata::MetadataValue;
@@ -44,8 +46,9 @@ impl Payment for PaymentService {
     }
 
     async fn get_charge(&self, request: Request<GetChargeRequest>) -> Result<Response<ChargeReply>, Status> {
+        let asker = StepKey::of_query(request.metadata())?;
         let payment_id = request.into_inner().payment_id;
-        let standing = charges::standing(self.database.readers(), &payment_id).await;
+        let standing = charges::standing(self.database.readers(), &payment_id, asker.as_ref()).await;
         let standing = standing.map_err(|error| Status::internal(format!("the database can't be read: {error}")))?;
         let charge = standing.ok_or_else(|| Status::not_found(format!("no charge stands under {payment_id:?}")))?;
         Ok(Response::new(charge))
@@ -74,11 +77,13 @@ impl Payment for PaymentService {
     }
 
     async fn get_qr_payment(&self, request: Request<GetQrPaymentRequest>) -> Result<Response<QrPayment>, Status> {
+        let asker = StepKey::of_query(request.metadata())?;
         let payment_id = request.into_inner().payment_id;
         let found = qr::record::find(self.database.readers(), &payment_id).await;
         let found = found.map_err(|error| Status::internal(format!("the database can't be read: {error}")))?;
-        let Record { payment, .. } =
-            found.ok_or_else(|| Status::not_found(format!("there is no QR payment {payment_id:?}")))?;
+        let Record { payment, .. } = found
+            .filter(|record| asker.is_none_or(|asker| record.is_of_saga(&asker)))
+            .ok_or_else(|| Status::not_found(format!("there is no QR payment {payment_id:?}")))?;
         let open = payment.status() == QrStatus::Open;
         let mut response = Response::new(payment);
         if open {

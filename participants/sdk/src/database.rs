@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::barrier::{BarrierConnection, Floors};
 use writer::{Reply, Work};
 
+mod added;
 #[cfg(feature = "postgres")]
 mod either;
 mod locking;
@@ -25,6 +26,8 @@ mod sqlite;
 mod sweeper;
 mod writer;
 
+#[cfg(feature = "postgres")]
+pub use added::Added;
 #[cfg(feature = "postgres")]
 pub use either::{Place, Schemas};
 
@@ -103,7 +106,7 @@ impl Database<SqliteConnection> {
     /// # Errors
     /// When the file can't be opened or the schema doesn't fit it.
     pub async fn open(path: &Path, schemas: &[&'static str]) -> Result<Self, OpenError> {
-        let opened = sqlite::open(sqlite::typed(path), schemas).await;
+        let opened = sqlite::open(sqlite::typed(path), schemas, &[]).await;
         opened.map_err(|source| OpenError { place: path.display().to_string(), source })
     }
 }

@@ -58,6 +58,22 @@ pub struct StepKey {
     pub element: Option<String>,
 }
 
+impl StepKey {
+    /// The step whose outcome a query settles; `None` when anybody else asks. What another saga has done under the same
+    /// business id must not settle it.
+    ///
+    /// # Errors
+    /// When a query's metadata is missing in part, unreadable or contradictory.
+    pub fn of_query(metadata: &MetadataMap) -> Result<Option<Self>, MetadataError> {
+        const QUERY: &str = "query";
+        if metadata.get("amends-operation").is_none_or(|operation| operation != QUERY) {
+            return Ok(None);
+        }
+        let (saga_id, step) = (text(metadata, "amends-saga-id")?, text(metadata, "amends-step")?);
+        parse_key(text(metadata, "idempotency-key")?, saga_id, step, QUERY).map(Some)
+    }
+}
+
 impl fmt::Display for StepKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.namespace, self.saga_id, self.step)?;
@@ -146,7 +162,7 @@ impl CallContext {
             Some(other) => return Err(invalid("amends-expects", other.unwrap_or_default(), "succeeded, or nothing")),
         };
         let idempotency_key = text(metadata, "idempotency-key")?.to_owned();
-        let key = parse_key(&idempotency_key, saga_id, step, operation)?;
+        let key = parse_key(&idempotency_key, saga_id, step, operation.as_str())?;
         let origin = origin(metadata);
         Ok(Self { key, operation, attempt, epoch, expects_succeeded, idempotency_key, origin })
     }
@@ -164,7 +180,7 @@ fn origin(metadata: &MetadataMap) -> Option<Origin> {
 }
 
 /// `<namespace>/<saga>/<step>[/<element>]/<operation>`; no name may hold a slash, so that this is unambiguous.
-fn parse_key(given: &str, saga_id: &str, step: &str, operation: Operation) -> Result<StepKey, MetadataError> {
+fn parse_key(given: &str, saga_id: &str, step: &str, operation: &str) -> Result<StepKey, MetadataError> {
     const EXPECTED: &str = "<namespace>/<saga>/<step>[/<element>]/<operation>";
     let parts: Vec<&str> = given.split('/').collect();
     let (namespace, key_saga, key_step, element, key_operation) = match parts.as_slice() {
@@ -178,7 +194,7 @@ fn parse_key(given: &str, saga_id: &str, step: &str, operation: Operation) -> Re
     let pairs = [
         ("amends-saga-id", key_saga, saga_id),
         ("amends-step", key_step, step),
-        ("amends-operation", key_operation, operation.as_str()),
+        ("amends-operation", key_operation, operation),
     ];
     for (name, in_key, stated) in pairs {
         if in_key != stated {
@@ -212,81 +228,4 @@ fn shown(given: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMPLETE: [(&str, &str); 6] = [
-        ("amends-saga-id", "order-1"),
-        ("amends-step", "charge"),
-        ("amends-operation", "action"),
-        ("amends-attempt", "2"),
-        ("amends-epoch", "18446744073709551615"),
-        ("idempotency-key", "default/order-1/charge/action"),
-    ];
-
-    fn parse(change: &[(&'static str, &str)]) -> Result<CallContext, MetadataError> {
-        let mut metadata = MetadataMap::new();
-        for (name, value) in COMPLETE.iter().chain(change) {
-            metadata.insert(*name, value.parse().unwrap());
-        }
-        CallContext::from_metadata(&metadata)
-    }
-
-    #[test]
-    fn a_complete_call_is_read_with_its_widest_epoch() {
-        let call = parse(&[("amends-expects", "succeeded")]).unwrap();
-        assert_eq!(call.key.to_string(), "default/order-1/charge");
-        assert_eq!((call.operation, call.attempt, call.epoch), (Operation::Action, 2, u64::MAX));
-        assert!(call.expects_succeeded);
-    }
-
-    #[test]
-    fn where_a_saga_comes_from_is_read_or_ignored_but_never_an_error() {
-        let floor = ("amends-floor", "1700000000000;store=abc");
-        let call = parse(&[("amends-saga-begun", "1800000000000"), floor]).unwrap();
-        let origin = Origin { store: "abc".into(), begun: 1_800_000_000_000, floor: 1_700_000_000_000 };
-        assert_eq!(call.origin, Some(origin));
-        for nonsense in ["", "17", "x;store=abc", "17;store=", "17 abc", "1800000000001;store=abc"] {
-            let call = parse(&[("amends-saga-begun", "1800000000000"), ("amends-floor", nonsense)]).unwrap();
-            assert_eq!(call.origin, None, "{nonsense:?}");
-        }
-        assert_eq!(parse(&[floor]).unwrap().origin, None, "without a begin nothing can be swept");
-    }
-
-    #[test]
-    fn an_element_is_read_from_the_key() {
-        let call = parse(&[("idempotency-key", "default/order-1/charge/line-7/action")]).unwrap();
-        assert_eq!(call.key.element.as_deref(), Some("line-7"));
-    }
-
-    #[test]
-    fn every_missing_name_is_an_error_that_names_it() {
-        for (missing, _) in COMPLETE {
-            let mut metadata = MetadataMap::new();
-            for (name, value) in COMPLETE.iter().filter(|(name, _)| *name != missing) {
-                metadata.insert(*name, value.parse().unwrap());
-            }
-            assert_eq!(CallContext::from_metadata(&metadata), Err(MetadataError::Missing(missing)));
-        }
-    }
-
-    #[test]
-    fn nonsense_is_internal_and_never_a_refusal() {
-        let nonsense = [
-            ("amends-operation", "query"),
-            ("amends-operation", "try"),
-            ("amends-attempt", "-1"),
-            ("amends-epoch", "1.5"),
-            ("amends-expects", "rejected"),
-            ("idempotency-key", "order-1/charge/action"),
-            ("idempotency-key", "default/order-1/charge//action"),
-            ("idempotency-key", "default/order-2/charge/action"),
-            ("idempotency-key", "default/order-1/ship/action"),
-            ("idempotency-key", "default/order-1/charge/compensate"),
-        ];
-        for case in nonsense {
-            let error = parse(&[case]).expect_err(case.1);
-            assert_eq!(Status::from(error).code(), tonic::Code::Internal, "{case:?}");
-        }
-    }
-}
+mod tests;

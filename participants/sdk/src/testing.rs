@@ -18,9 +18,10 @@ pub use postgres::PostgresServer;
 mod place;
 mod postgres;
 
-/// A step as the coordinator would call it: attempt 1, epoch 1, namespace `default`.
+/// A step as the coordinator would call it: attempt 1, and epoch 1 and namespace `default` unless it is told otherwise.
 #[derive(Debug, Clone)]
 pub struct StepCall {
+    namespace: String,
     saga_id: String,
     step: String,
     element: Option<String>,
@@ -33,6 +34,7 @@ impl StepCall {
     /// Of this saga and step.
     pub fn new(saga_id: impl Into<String>, step: impl Into<String>) -> Self {
         Self {
+            namespace: "default".to_owned(),
             saga_id: saga_id.into(),
             step: step.into(),
             element: None,
@@ -40,6 +42,13 @@ impl StepCall {
             expects_succeeded: false,
             origin: None,
         }
+    }
+
+    /// Of a saga of this tenant's.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
     }
 
     /// Of one element of a `for_each` step.
@@ -72,22 +81,27 @@ impl StepCall {
 
     /// The action (TCC: try).
     pub fn action<M>(&self, message: M) -> Request<M> {
-        self.request(Operation::Action, message)
+        self.request(Operation::Action.as_str(), message)
     }
 
     /// The compensation (TCC: cancel).
     pub fn compensate<M>(&self, message: M) -> Request<M> {
-        self.request(Operation::Compensate, message)
+        self.request(Operation::Compensate.as_str(), message)
     }
 
     /// The confirm.
     pub fn confirm<M>(&self, message: M) -> Request<M> {
-        self.request(Operation::Confirm, message)
+        self.request(Operation::Confirm.as_str(), message)
     }
 
-    fn request<M>(&self, operation: Operation, message: M) -> Request<M> {
+    /// The question whether the action's effect stands.
+    pub fn query<M>(&self, message: M) -> Request<M> {
+        self.request("query", message)
+    }
+
+    fn request<M>(&self, operation: &str, message: M) -> Request<M> {
         let element = self.element.as_ref().map(|element| format!("/{element}")).unwrap_or_default();
-        let key = format!("default/{}/{}{element}/{operation}", self.saga_id, self.step);
+        let key = format!("{}/{}/{}{element}/{operation}", self.namespace, self.saga_id, self.step);
         let mut request = Request::new(message);
         let mut set = |name: &'static str, value: &str| {
             // A test that puts something else than ASCII here gets a call without it, and an error that says so.
@@ -97,7 +111,7 @@ impl StepCall {
         };
         set("amends-saga-id", &self.saga_id);
         set("amends-step", &self.step);
-        set("amends-operation", operation.as_str());
+        set("amends-operation", operation);
         set("amends-attempt", "1");
         set("amends-epoch", &self.epoch.to_string());
         set("idempotency-key", &key);

@@ -7,6 +7,7 @@
 mod barrier;
 mod faults;
 mod fixture;
+mod makers;
 mod money;
 mod points;
 mod screening;

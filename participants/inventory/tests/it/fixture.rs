@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use amends_inventory::proto::inventory_client::InventoryClient;
 use amends_inventory::proto::{GetStockRequest, ReleaseRequest, ReserveRequest, SetStockRequest};
 use amends_participant::testing::{ServerProcess, StepCall, TestPlace, reason};
+use sqlx::AnyConnection;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -61,9 +62,13 @@ impl Running {
         (stock.available, stock.sold)
     }
 
+    pub(crate) async fn connect(&self) -> AnyConnection {
+        self.place.connect().await
+    }
+
     /// What an auditor reads, after checking what must hold at any time.
     pub(crate) async fn audit(&self) -> BTreeMap<String, i64> {
-        let mut db = self.place.connect().await;
+        let mut db = self.connect().await;
         let rows: Vec<(String, i64)> =
             sqlx::query_as("SELECT kind, amount FROM conservation").fetch_all(&mut db).await.unwrap();
         let sums: BTreeMap<String, i64> = rows.into_iter().collect();

@@ -6,4 +6,5 @@
 
 mod barrier;
 mod fixture;
+mod makers;
 mod stock;

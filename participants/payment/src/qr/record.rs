@@ -20,6 +20,13 @@ pub(crate) struct Record {
     pub(crate) key: StepKey,
 }
 
+impl Record {
+    /// Whether this step's saga has made it.
+    pub(crate) fn is_of_saga(&self, step: &StepKey) -> bool {
+        (&self.key.namespace, &self.key.saga_id) == (&step.namespace, &step.saga_id)
+    }
+}
+
 /// The columns that [`read`] takes, for a `SELECT` or a `RETURNING`.
 pub(crate) const COLUMNS: &str = "payment_id, merchant_id, amount_minor, expires_at_ms, state, wallet_id, \
      confirmation_id, namespace, saga_id, step, element";

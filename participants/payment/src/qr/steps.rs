@@ -1,7 +1,8 @@
 //! What a saga calls: issue a code, capture what was paid, cancel or refund.
 //!
-//! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariant: a payment is
-//! captured or given back, never both; its one state decides.
+//! Not idempotent by itself, on purpose: that each operation happens once is the barrier's promise. Invariants: a payment is
+//! captured or given back, never both; its one state decides. Only its own saga captures it, and only the step that has issued it
+//! cancels it, since the effect of a refund that takes time comes through that step's row.
 
 use std::time::Duration;
 
@@ -73,8 +74,10 @@ pub(crate) async fn capture(
     request: CaptureQrPaymentRequest,
 ) -> Result<Answer<QrPayment>, Failure> {
     let payment_id = request.payment_id;
+    let issued = find(&mut *db, &payment_id).await?;
+    let Record { payment, .. } =
+        issued.filter(|record| record.is_of_saga(&call.key)).ok_or_else(|| unknown(&payment_id))?;
     let Some(Record { payment, .. }) = advance(&mut *db, &payment_id, "paid", "captured").await? else {
-        let Record { payment, .. } = find(db, &payment_id).await?.ok_or_else(|| unknown(&payment_id))?;
         let words = format!("QR payment {payment_id:?} is {}, not paid", payment.status().as_str_name());
         return Err(rejected("QR_NOT_PAID", words));
     };
@@ -91,12 +94,14 @@ pub(crate) async fn cancel(
     refund_takes: Duration,
 ) -> Result<Answer<CancelQrPaymentReply>, Failure> {
     let payment_id = request.payment_id;
+    // Who has issued a payment never changes, so this needs no lock.
+    let issued = find(&mut *db, &payment_id).await?;
+    issued.filter(|record| record.key == call.key).ok_or_else(|| unknown(&payment_id))?;
     if advance(&mut *db, &payment_id, "open", "cancelled").await?.is_some() {
         record_effect(db, call).await?;
         return Ok(Answer::Done(CancelQrPaymentReply { refunded_minor: 0 }));
     }
     let Some(Record { payment, .. }) = advance(&mut *db, &payment_id, "paid", "refunding").await? else {
-        find(db, &payment_id).await?.ok_or_else(|| unknown(&payment_id))?;
         return Err(rejected("QR_CAPTURED", format!("QR payment {payment_id:?} is the merchant's already")));
     };
     if refund_takes.is_zero() {
@@ -135,5 +140,5 @@ async fn give_back(db: &mut AnyConnection, payment: &QrPayment, key: &StepKey) -
 }
 
 fn unknown(payment_id: &str) -> Failure {
-    rejected("UNKNOWN_PAYMENT", format!("there is no QR payment {payment_id:?}"))
+    rejected("UNKNOWN_PAYMENT", format!("this saga has no QR payment {payment_id:?} here"))
 }

@@ -9,4 +9,5 @@ mod callbacks;
 mod charges;
 mod coordinator;
 mod fixture;
+mod makers;
 mod qr;

@@ -16,7 +16,7 @@ use crate::key::StepKey;
 #[sqlx(default)]
 pub struct Stored {
     /// A number that was asked for alone: an epoch, a count.
-    pub(super) number: Option<i64>,
+    pub(crate) number: Option<i64>,
     status: Option<String>,
     action_digest: Option<Vec<u8>>,
     action_reply: Option<Vec<u8>>,

@@ -22,6 +22,8 @@ mod run;
 mod sweep;
 
 #[cfg(feature = "sqlite")]
+pub(crate) use connection::Value;
+#[cfg(feature = "sqlite")]
 pub use connection::{BarrierConnection, Flavour};
 #[cfg(feature = "sqlite")]
 pub use handle::{Barrier, CompleteError};

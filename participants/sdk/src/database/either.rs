@@ -11,7 +11,7 @@ use sqlx::any::{AnyConnectOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::postgres::without_password;
-use super::{Database, OpenError, postgres, sqlite};
+use super::{Added, Database, OpenError, postgres, sqlite};
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Schemas<'s> {
     pub sqlite: &'s [&'static str],
     /// For Postgres.
     pub postgres: &'s [&'static str],
+    /// Columns that these tables have got since they were first made, for databases from before; on both.
+    pub added: &'s [Added],
 }
 
 impl Database<AnyConnection> {
@@ -58,9 +60,9 @@ impl Database<AnyConnection> {
                 Place::File(path) => {
                     let file = SqliteConnectOptions::new().filename(path).create_if_missing(true).to_url_lossy();
                     let options = AnyConnectOptions::from_url(&file)?.disable_statement_logging();
-                    sqlite::open(sqlite::SqliteFile(options), schemas.sqlite).await
+                    sqlite::open(sqlite::SqliteFile(options), schemas.sqlite, schemas.added).await
                 }
-                Place::Url(url) => postgres::open(url.parse()?, schemas.postgres).await,
+                Place::Url(url) => postgres::open(url.parse()?, schemas.postgres, schemas.added).await,
             }
         };
         opened.await.map_err(|source| OpenError { place: place.to_string(), source })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::pool::{PoolConnectionMetadata, PoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::added::{Added, make};
 use super::{Database, OpenError, Writes};
 use crate::barrier::{BarrierConnection, ensure_schema};
 
@@ -43,7 +44,7 @@ impl Database<PgConnection> {
     /// # Errors
     /// When the server can't be reached or the schema doesn't fit.
     pub async fn connect(url: &str, schemas: &[&'static str]) -> Result<Self, OpenError> {
-        let connected = async { open(url.parse()?, schemas).await };
+        let connected = async { open(url.parse()?, schemas, &[]).await };
         connected.await.map_err(|source| OpenError { place: without_password(url), source })
     }
 }
@@ -51,6 +52,7 @@ impl Database<PgConnection> {
 pub(super) async fn open<C>(
     options: <C as Connection>::Options,
     schemas: &[&'static str],
+    added: &[Added],
 ) -> Result<Database<C>, sqlx::Error>
 where
     C: BarrierConnection,
@@ -60,9 +62,7 @@ where
     let mut making = db.begin().await?;
     making.script(LOCK_SCHEMA).await?;
     ensure_schema(&mut *making).await?;
-    for schema in schemas {
-        making.script(schema).await?;
-    }
+    make(&mut *making, schemas, added).await?;
     making.commit().await?;
     db.close().await?;
     let pool = |most: u32, settings: &'static str| {

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::mpsc;
 
+use super::added::{Added, make};
 use super::writer;
 use super::{Database, Writes};
 use crate::barrier::{BarrierConnection, ensure_schema};
@@ -42,15 +43,17 @@ pub(super) fn typed(path: &Path) -> SqliteFile<SqliteConnection> {
     SqliteFile(options.disable_statement_logging())
 }
 
-pub(super) async fn open<C>(file: SqliteFile<C>, schemas: &[&'static str]) -> Result<Database<C>, sqlx::Error>
+pub(super) async fn open<C>(
+    file: SqliteFile<C>,
+    schemas: &[&'static str],
+    added: &[Added],
+) -> Result<Database<C>, sqlx::Error>
 where
     C: BarrierConnection,
 {
     let mut db = file.connect().await?;
     ensure_schema(&mut db).await?;
-    for schema in schemas {
-        db.script(schema).await?;
-    }
+    make(&mut db, schemas, added).await?;
     let readers = PoolOptions::new()
         .max_connections(READERS_MAX)
         .after_connect(|db: &mut C, _| db.script("PRAGMA query_only = on"))

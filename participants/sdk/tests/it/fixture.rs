@@ -20,7 +20,7 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) async fn open(place: &Place) -> (Database<AnyConnection>, Barrier<AnyConnection>) {
-    let database = Database::at(place, Schemas { sqlite: &[SCHEMA], postgres: &[SCHEMA] }).await.unwrap();
+    let database = Database::at(place, Schemas { sqlite: &[SCHEMA], postgres: &[SCHEMA], added: &[] }).await.unwrap();
     let barrier = Barrier::new(database.clone(), "test.v1.Test");
     (database, barrier)
 }
