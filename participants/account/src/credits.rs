@@ -8,12 +8,12 @@ use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
 use sqlx::AnyConnection;
 
-use crate::ID_LENGTH_MAX;
 use crate::ledger::{CLEARING, LedgerError, is_customer, post};
 use crate::proto::{
     CancelCreditReply, CancelCreditRequest, ConfirmCreditReply, ConfirmCreditRequest, ReserveCreditReply,
     ReserveCreditRequest,
 };
+use crate::{ID_WORDS, is_id};
 
 /// Try: notes that the amount will come.
 pub(crate) async fn reserve(
@@ -25,10 +25,10 @@ pub(crate) async fn reserve(
     if amount_minor <= 0 {
         return Err(LedgerError::InvalidAmount(amount_minor).into());
     }
-    if !(1..=ID_LENGTH_MAX).contains(&credit_id.len()) {
-        return Err(rejected("INVALID_CREDIT_ID", format!("credit_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&credit_id) {
+        return Err(rejected("INVALID_CREDIT_ID", format!("credit_id must have {ID_WORDS}")));
     }
-    if !is_customer(db, &account_id).await? {
+    if !is_id(&account_id) || !is_customer(db, &account_id).await? {
         return Err(LedgerError::UnknownAccount(account_id).into());
     }
     let room = room_left(db, &account_id).await?;
@@ -50,8 +50,8 @@ pub(crate) async fn reserve(
     Ok(Answer::Done(ReserveCreditReply { credit_id, reserved_minor: amount_minor }))
 }
 
-/// What the balance can still take, with all that is reserved or could come back from holds.
-async fn room_left(db: &mut AnyConnection, account_id: &str) -> Result<i128, Failure> {
+/// What the balance can still take, with all that is reserved or could come back from holds; below zero: too much already.
+pub(crate) async fn room_left(db: &mut AnyConnection, account_id: &str) -> Result<i128, sqlx::Error> {
     let amounts: Vec<i64> = sqlx::query_scalar(
         "SELECT balance_minor FROM accounts WHERE account_id = $1
          UNION ALL SELECT amount_minor FROM credits WHERE account_id = $1 AND state = 'reserved'

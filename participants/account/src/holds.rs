@@ -13,7 +13,7 @@ use crate::ledger::{CLEARING, HELD, LedgerError, MERCHANT_SETTLEMENT, is_system,
 use crate::proto::{
     CancelHoldReply, CancelHoldRequest, ConfirmHoldReply, ConfirmHoldRequest, HoldReply, HoldRequest, SettleTo,
 };
-use crate::{ID_LENGTH_MAX, standing};
+use crate::{ID_WORDS, is_id, standing};
 
 /// Try: moves the amount from the account to `held`.
 pub(crate) async fn hold(
@@ -22,14 +22,15 @@ pub(crate) async fn hold(
     request: HoldRequest,
 ) -> Result<Answer<HoldReply>, Failure> {
     let HoldRequest { account_id, hold_id, amount_minor } = request;
-    if is_system(&account_id) {
+    if is_system(&account_id) || !is_id(&account_id) {
         return Err(LedgerError::UnknownAccount(account_id).into());
     }
-    if !(1..=ID_LENGTH_MAX).contains(&hold_id.len()) {
-        return Err(rejected("INVALID_HOLD_ID", format!("hold_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&hold_id) {
+        return Err(rejected("INVALID_HOLD_ID", format!("hold_id must have {ID_WORDS}")));
     }
-    standing::refuse_frozen(db, &account_id).await?;
     post(db, &account_id, HELD, amount_minor, &format!("hold {hold_id}")).await?;
+    // Now that the movement has locked the account: a freeze that came while this waited counts.
+    standing::refuse_frozen(db, &account_id).await?;
     sqlx::query(
         "INSERT INTO holds (hold_id, account_id, amount_minor, state, namespace, saga_id)
          VALUES ($1, $2, $3, 'held', $4, $5)",
@@ -51,9 +52,11 @@ pub(crate) async fn confirm(
     call: &CallContext,
     request: ConfirmHoldRequest,
 ) -> Result<Answer<ConfirmHoldReply>, Failure> {
-    let to = match request.settle_to() {
-        SettleTo::Unspecified => MERCHANT_SETTLEMENT,
-        SettleTo::Clearing => CLEARING,
+    // Not `request.settle_to()`, which takes a word that it doesn't know for the default and pays the merchant.
+    let to = match SettleTo::try_from(request.settle_to) {
+        Ok(SettleTo::Unspecified) => MERCHANT_SETTLEMENT,
+        Ok(SettleTo::Clearing) => CLEARING,
+        Err(_) => return Err(rejected("INVALID_SETTLE_TO", format!("settle_to can't be {}", request.settle_to))),
     };
     let (_, settled_minor) = end(db, call, &request.hold_id, "confirmed").await?;
     let cause = format!("confirm {}", request.hold_id);

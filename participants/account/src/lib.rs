@@ -37,6 +37,15 @@ pub const DEFAULT_ADDR: &str = "127.0.0.1:7501";
 /// Longest id of an account, a deposit, a hold or anything else, in bytes.
 const ID_LENGTH_MAX: usize = 128;
 
+/// What [`is_id`] asks for.
+const ID_WORDS: &str = "1 to 128 bytes, none of them NUL";
+
+/// Whether this can be the id of anything. Postgres can't store a NUL, and a database error reads as unknown: the call would
+/// come again and again instead of being refused.
+fn is_id(text: &str) -> bool {
+    (1..=ID_LENGTH_MAX).contains(&text.len()) && !text.contains('\0')
+}
+
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/account.fds.bin"));
 /// In the order in which they refer to each other.
 const SCHEMAS: Schemas<'_> = Schemas {

@@ -5,9 +5,10 @@
 use sqlx::AnyConnection;
 use tonic::Status;
 
-use crate::ID_LENGTH_MAX;
-use crate::ledger::{LedgerError, WORLD, is_system, post};
+use crate::credits::room_left;
+use crate::ledger::{LedgerError, WORLD, post};
 use crate::proto::{DepositRequest, OpenRequest};
+use crate::{ID_WORDS, is_id};
 
 /// Why one of the methods outside sagas did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +33,20 @@ impl From<OwnError> for Status {
                 Status::invalid_argument(message)
             }
             OwnError::Ledger(LedgerError::BelowFloor { .. } | LedgerError::Overflow) => Status::out_of_range(message),
-            OwnError::Ledger(LedgerError::Database(_)) | OwnError::Database(_) => Status::internal(message),
+            OwnError::Ledger(LedgerError::Database(cause)) | OwnError::Database(cause) => {
+                tracing::error!(%cause, "{message}");
+                Status::internal(message)
+            }
         }
     }
 }
 
-/// Refuses an id that is empty or too long, by the name of its field.
+/// Refuses an id that can't be one, by the name of its field.
 pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Status> {
-    if (1..=ID_LENGTH_MAX).contains(&id.len()) {
+    if is_id(id) {
         return Ok(());
     }
-    Err(Status::invalid_argument(format!("{field} must have 1 to {ID_LENGTH_MAX} bytes, it has {}", id.len())))
+    Err(Status::invalid_argument(format!("{field} must have {ID_WORDS}; it has {} bytes", id.len())))
 }
 
 /// Opens an account, once.
@@ -78,27 +82,32 @@ pub(crate) async fn begin(db: &mut AnyConnection, account_id: String, amount_min
     deposit(db, DepositRequest { deposit_id, account_id, amount_minor }).await
 }
 
-/// Pays money in, once per id.
+/// Pays money in, once per id. What doesn't leave room for credits that are reserved and holds that may come back is refused, so
+/// that those always can.
 pub(crate) async fn deposit(db: &mut AnyConnection, request: DepositRequest) -> Result<(), OwnError> {
-    let known: Option<(String, i64)> =
-        sqlx::query_as("SELECT account_id, amount_minor FROM deposits WHERE deposit_id = $1")
-            .bind(&request.deposit_id)
-            .fetch_optional(&mut *db)
-            .await?;
-    if let Some(known) = known {
-        let same = known == (request.account_id, request.amount_minor);
-        return if same { Ok(()) } else { Err(OwnError::Exists("the deposit")) };
+    let DepositRequest { deposit_id, account_id, amount_minor } = request;
+    // First, and not after a look: on Postgres this waits for a copy that is under way.
+    let noted = sqlx::query(
+        "INSERT INTO deposits (deposit_id, account_id, amount_minor)
+         SELECT $1, account_id, $3 FROM accounts WHERE account_id = $2 AND kind = 'customer' ON CONFLICT DO NOTHING",
+    )
+    .bind(&deposit_id)
+    .bind(&account_id)
+    .bind(amount_minor)
+    .execute(&mut *db)
+    .await?;
+    if noted.rows_affected() == 0 {
+        let known: Option<(String, i64)> =
+            sqlx::query_as("SELECT account_id, amount_minor FROM deposits WHERE deposit_id = $1")
+                .bind(&deposit_id)
+                .fetch_optional(db)
+                .await?;
+        return match known {
+            Some(known) if known == (account_id.clone(), amount_minor) => Ok(()),
+            Some(_) => Err(OwnError::Exists("the deposit")),
+            None => Err(LedgerError::UnknownAccount(account_id).into()),
+        };
     }
-    if is_system(&request.account_id) {
-        return Err(LedgerError::UnknownAccount(request.account_id).into());
-    }
-    let cause = format!("deposit {}", request.deposit_id);
-    post(db, WORLD, &request.account_id, request.amount_minor, &cause).await?;
-    sqlx::query("INSERT INTO deposits VALUES ($1, $2, $3)")
-        .bind(&request.deposit_id)
-        .bind(&request.account_id)
-        .bind(request.amount_minor)
-        .execute(db)
-        .await?;
-    Ok(())
+    post(db, WORLD, &account_id, amount_minor, &format!("deposit {deposit_id}")).await?;
+    if room_left(db, &account_id).await? < 0 { Err(LedgerError::Overflow.into()) } else { Ok(()) }
 }

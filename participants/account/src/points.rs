@@ -8,9 +8,9 @@ use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, Operation, locking, rejected};
 use sqlx::AnyConnection;
 
-use crate::ID_LENGTH_MAX;
 use crate::ledger::{LedgerError, is_customer};
 use crate::proto::{AwardPointsReply, AwardPointsRequest, RevokePointsReply, RevokePointsRequest};
+use crate::{ID_WORDS, is_id};
 
 /// Most points of one award, so that no sum comes near the edge of 64 bits.
 const POINTS_MAX: i64 = 1_000_000_000;
@@ -25,10 +25,10 @@ pub(crate) async fn award(
     if !(1..=POINTS_MAX).contains(&points) {
         return Err(rejected("INVALID_POINTS", format!("points must be 1 to {POINTS_MAX}, they are {points}")));
     }
-    if !(1..=ID_LENGTH_MAX).contains(&award_id.len()) {
-        return Err(rejected("INVALID_AWARD_ID", format!("award_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&award_id) {
+        return Err(rejected("INVALID_AWARD_ID", format!("award_id must have {ID_WORDS}")));
     }
-    if !is_customer(db, &account_id).await? {
+    if !is_id(&account_id) || !is_customer(db, &account_id).await? {
         return Err(LedgerError::UnknownAccount(account_id).into());
     }
     sqlx::query(

@@ -10,7 +10,7 @@ use sqlx::AnyConnection;
 use crate::anomaly::{ANOMALOUS_FROM, EARLIER_MAX, score};
 use crate::ledger::{LedgerError, is_customer};
 use crate::proto::{CancelScreeningReply, CancelScreeningRequest, ScreenReply, ScreenRequest, Standing};
-use crate::{ID_LENGTH_MAX, standing};
+use crate::{ID_WORDS, is_id, standing};
 
 /// Largest amount that can be screened, so that the sum of a day stays far from the edge of 64 bits.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
@@ -29,10 +29,10 @@ pub(crate) async fn screen(
         let words = format!("amount_minor must be 1 to {AMOUNT_MAX}, it is {amount_minor}");
         return Err(rejected("INVALID_AMOUNT", words));
     }
-    if !(1..=ID_LENGTH_MAX).contains(&screening_id.len()) {
-        return Err(rejected("INVALID_SCREENING_ID", format!("screening_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&screening_id) {
+        return Err(rejected("INVALID_SCREENING_ID", format!("screening_id must have {ID_WORDS}")));
     }
-    if !is_customer(db, &account_id).await? {
+    if !is_id(&account_id) || !is_customer(db, &account_id).await? {
         return Err(LedgerError::UnknownAccount(account_id).into());
     }
     standing::refuse_frozen(db, &account_id).await?;

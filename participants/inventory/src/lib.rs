@@ -29,6 +29,18 @@ pub const DEFAULT_ADDR: &str = "127.0.0.1:7502";
 /// Longest SKU or order id, in bytes.
 const ID_LENGTH_MAX: usize = 128;
 
+/// What [`is_id`] asks for.
+const ID_WORDS: &str = "1 to 128 bytes, none of them NUL";
+
+/// Whether this can be the id of anything. Postgres can't store a NUL, and a database error reads as unknown: the call would
+/// come again and again instead of being refused.
+fn is_id(text: &str) -> bool {
+    (1..=ID_LENGTH_MAX).contains(&text.len()) && !text.contains('\0')
+}
+
+/// Most that a shelf can be set to, so that what is reserved always has room to come back.
+const STOCK_MAX: i64 = 1_000_000_000_000;
+
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inventory.fds.bin"));
 const SCHEMAS: Schemas<'_> = Schemas {
     sqlite: &[include_str!("schema.sql"), EFFECTS_SCHEMA],

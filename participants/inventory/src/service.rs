@@ -11,7 +11,7 @@ use crate::proto::{
     GetStockReply, GetStockRequest, ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockReply,
     SetStockRequest,
 };
-use crate::{ID_LENGTH_MAX, stock};
+use crate::{ID_WORDS, STOCK_MAX, is_id, stock};
 
 /// The service over its database.
 #[derive(Debug)]
@@ -30,11 +30,12 @@ impl InventoryService {
 impl Inventory for InventoryService {
     async fn set_stock(&self, request: Request<SetStockRequest>) -> Result<Response<SetStockReply>, Status> {
         let request = request.into_inner();
-        if !(1..=ID_LENGTH_MAX).contains(&request.sku.len()) {
-            return Err(Status::invalid_argument(format!("sku must have 1 to {ID_LENGTH_MAX} bytes")));
+        if !is_id(&request.sku) {
+            return Err(Status::invalid_argument(format!("sku must have {ID_WORDS}")));
         }
-        if request.quantity < 0 {
-            return Err(Status::invalid_argument(format!("quantity must not be below 0, it is {}", request.quantity)));
+        if !(0..=STOCK_MAX).contains(&request.quantity) {
+            let words = format!("quantity must be 0 to {STOCK_MAX}, it is {}", request.quantity);
+            return Err(Status::invalid_argument(words));
         }
         let set = self.database.write(|db| Box::pin(stock::set(db, request))).await?;
         set.map_err(|error| Status::internal(error.to_string()))?;

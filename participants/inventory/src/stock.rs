@@ -8,8 +8,8 @@ use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, locking, rejected};
 use sqlx::AnyConnection;
 
-use crate::ID_LENGTH_MAX;
 use crate::proto::{ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockRequest};
+use crate::{ID_WORDS, is_id};
 
 /// Action: takes a quantity from the shelf.
 pub(crate) async fn reserve(
@@ -21,11 +21,11 @@ pub(crate) async fn reserve(
     if quantity <= 0 {
         return Err(rejected("INVALID_QUANTITY", format!("quantity must be above 0, it is {quantity}")));
     }
-    if !(1..=ID_LENGTH_MAX).contains(&order_id.len()) {
-        return Err(rejected("INVALID_ORDER_ID", format!("order_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&order_id) {
+        return Err(rejected("INVALID_ORDER_ID", format!("order_id must have {ID_WORDS}")));
     }
-    let available =
-        on_shelf(db, &sku).await?.ok_or_else(|| rejected("UNKNOWN_SKU", format!("there is no SKU {sku:?}")))?;
+    let available = if is_id(&sku) { on_shelf(db, &sku).await? } else { None };
+    let available = available.ok_or_else(|| rejected("UNKNOWN_SKU", format!("there is no SKU {sku:?}")))?;
     // Neither is below zero, so this can't overflow.
     let left = available - quantity;
     if left < 0 {

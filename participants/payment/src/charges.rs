@@ -9,9 +9,9 @@ use amends_participant::service::record_effect;
 use amends_participant::{Answer, CallContext, Failure, Operation, locking, rejected};
 use sqlx::{AnyConnection, AnyPool};
 
-use crate::ID_LENGTH_MAX;
 use crate::ledger::{CARD_NETWORK, MERCHANT_RECEIVABLE, post};
 use crate::proto::{ChargeReply, ChargeRequest, RefundReply, RefundRequest};
+use crate::{ID_WORDS, is_id};
 
 /// Action: the card network owes the amount to the merchant.
 pub(crate) async fn charge(
@@ -23,8 +23,11 @@ pub(crate) async fn charge(
     if amount_minor <= 0 {
         return Err(rejected("INVALID_AMOUNT", format!("amount_minor must be above 0, it is {amount_minor}")));
     }
-    if !(1..=ID_LENGTH_MAX).contains(&payment_id.len()) {
-        return Err(rejected("INVALID_PAYMENT_ID", format!("payment_id must have 1 to {ID_LENGTH_MAX} bytes")));
+    if !is_id(&payment_id) {
+        return Err(rejected("INVALID_PAYMENT_ID", format!("payment_id must have {ID_WORDS}")));
+    }
+    if !reservation.is_empty() && !is_id(&reservation) {
+        return Err(rejected("INVALID_RESERVATION", format!("reservation must be empty or have {ID_WORDS}")));
     }
     let charged: i64 = sqlx::query_scalar(
         "INSERT INTO charges (payment_id, amount_minor, reservation, state, namespace, saga_id)

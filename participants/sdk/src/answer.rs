@@ -20,8 +20,29 @@ pub enum Answer<R> {
 pub struct Refusal {
     /// A constant in capitals that programs can match on: `OUT_OF_STOCK`.
     pub reason: String,
-    /// For people. Kept in the saga's history, so never a secret or a card number.
+    /// For people; cut after 1024 bytes. Kept in the saga's history, so never a secret or a card number.
     pub message: String,
+}
+
+/// Longest message of a refusal, in bytes. It travels in a header and in the details beside it, and what is longer than a
+/// client takes in headers arrives as a broken answer: unknown, and called again and again.
+const MESSAGE_LENGTH_MAX: usize = 1024;
+
+impl Refusal {
+    /// As it can be stored and sent: of a safe length, and without NUL, which Postgres can't store.
+    pub(crate) fn fit(mut self) -> Self {
+        let end = self.message.floor_char_boundary(MESSAGE_LENGTH_MAX);
+        if end < self.message.len() {
+            self.message.truncate(end);
+            self.message.push('…');
+        }
+        for text in [&mut self.reason, &mut self.message] {
+            if text.contains('\0') {
+                *text = text.replace('\0', "\u{fffd}");
+            }
+        }
+        self
+    }
 }
 
 /// Why a handler gave no answer; its changes are rolled back either way.

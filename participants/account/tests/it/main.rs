@@ -9,6 +9,7 @@ mod faults;
 mod fixture;
 mod makers;
 mod money;
+mod overlap;
 mod points;
 mod screening;
 mod surroundings;

@@ -1,6 +1,6 @@
 //! Floors, bad input, and the methods outside sagas.
 
-use amends_account::proto::{DepositRequest, GetBalanceRequest, HoldRequest, OpenRequest};
+use amends_account::proto::{ConfirmHoldRequest, DepositRequest, GetBalanceRequest, HoldRequest, OpenRequest};
 use amends_participant::testing::TestPlace;
 use tonic::{Code, Request};
 
@@ -51,6 +51,46 @@ async fn balances_do_not_wrap_round() {
     let more = DepositRequest { deposit_id: "more".into(), account_id: "rich".into(), amount_minor: 1 };
     assert_eq!(running.client.clone().deposit(more).await.expect_err("overflow").code(), Code::OutOfRange);
     assert_eq!(running.balance("rich").await, (i64::MAX, 0));
+}
+
+#[tokio::test]
+async fn a_deposit_leaves_room_for_what_can_still_come() {
+    let running = Running::with_alice().await;
+    running.hold(&step("s"), 30).await.unwrap();
+    let deposit = |deposit_id: &str, amount_minor| {
+        let request = DepositRequest { deposit_id: deposit_id.into(), account_id: "alice".into(), amount_minor };
+        let mut client = running.client.clone();
+        async move { client.deposit(request).await.map_err(|status| status.code()) }
+    };
+    assert_eq!(deposit("too-much", i64::MAX - 70).await.expect_err("the hold couldn't come back"), Code::OutOfRange);
+    assert!(deposit("just-right", i64::MAX - 100).await.is_ok());
+    assert_eq!(running.cancel(&step("s")).await.unwrap(), 30);
+    assert_eq!(running.balance("alice").await, (i64::MAX, 0));
+}
+
+#[tokio::test]
+async fn a_hold_is_confirmed_to_nowhere_but_where_it_says() {
+    let running = Running::with_alice().await;
+    running.hold(&step("s"), 30).await.unwrap();
+    let request = ConfirmHoldRequest { hold_id: "h".into(), settle_to: 7 };
+    let confirmed = running.client.clone().confirm_hold(step("s").confirm(request)).await;
+    assert_eq!(told(confirmed), precondition("INVALID_SETTLE_TO"), "not the merchant");
+    assert_eq!(running.audit().await["held"], 30);
+    assert_eq!(running.confirm(&step("s")).await.unwrap(), 30);
+}
+
+#[tokio::test]
+async fn ids_that_cannot_be_are_refused_and_not_unknown() {
+    let running = Running::with_alice().await;
+    let long = "x".repeat(1_000_000);
+    for (saga, account) in [("s-1", long.as_str()), ("s-2", "a\0b")] {
+        assert_eq!(told(running.hold_on(account, &step(saga), 5).await), precondition("UNKNOWN_ACCOUNT"));
+    }
+    let hold = HoldRequest { account_id: "alice".into(), hold_id: "a\0b".into(), amount_minor: 5 };
+    let held = running.client.clone().hold(step("s-3").action(hold)).await;
+    assert_eq!(told(held), precondition("INVALID_HOLD_ID"));
+    let nothing = OpenRequest { account_id: "a\0b".into(), floor_minor: 0 };
+    assert_eq!(running.client.clone().open(nothing).await.expect_err("NUL").code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

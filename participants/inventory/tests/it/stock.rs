@@ -24,10 +24,14 @@ async fn what_cannot_be_reserved_is_rejected_with_its_reason() {
     let running = Running::with_tea(&[]).await;
     assert_eq!(told(running.reserve("s-1", &step("s-1"), 0).await), precondition("INVALID_QUANTITY"));
     assert_eq!(told(running.reserve("s-2", &step("s-2"), i64::MIN).await), precondition("INVALID_QUANTITY"));
-    assert_eq!(told(running.reserve("", &step("s-3"), 1).await), precondition("INVALID_ORDER_ID"));
-    let coffee = ReserveRequest { order_id: "s-4".into(), sku: "coffee".into(), quantity: 1 };
-    let answer = running.client.clone().reserve(step("s-4").action(coffee)).await;
-    assert_eq!(told(answer), precondition("UNKNOWN_SKU"));
+    for (saga, order) in [("s-3", ""), ("s-5", "a\0b")] {
+        assert_eq!(told(running.reserve(order, &step(saga), 1).await), precondition("INVALID_ORDER_ID"));
+    }
+    for (saga, sku) in [("s-4", "coffee"), ("s-6", "a\0b"), ("s-7", &"x".repeat(1_000_000))] {
+        let request = ReserveRequest { order_id: saga.into(), sku: sku.into(), quantity: 1 };
+        let answer = running.client.clone().reserve(step(saga).action(request)).await;
+        assert_eq!(told(answer), precondition("UNKNOWN_SKU"));
+    }
     assert_eq!(running.tea().await, (10, 0));
 }
 
@@ -60,7 +64,7 @@ async fn setting_stock_leaves_reservations_as_they_are() {
 async fn bad_input_outside_sagas_is_an_error() {
     let running = Running::with_tea(&[]).await;
     let mut client = running.client.clone();
-    for (sku, quantity) in [("", 1), ("tea", -1)] {
+    for (sku, quantity) in [("", 1), ("a\0b", 1), ("tea", -1), ("tea", i64::MAX)] {
         let status = client.set_stock(SetStockRequest { sku: sku.into(), quantity }).await.expect_err("bad");
         assert_eq!(status.code(), Code::InvalidArgument);
     }

@@ -3,6 +3,7 @@
 //! Looks again and again, also after a restart, at what is due. Invariant: an expiry is a refusal through the barrier, so
 //! that no wallet can pay afterwards; the payment's own state follows it, and is made to follow again after a crash in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use amends_participant::barrier::CompleteError;
@@ -33,7 +34,7 @@ pub(crate) async fn run(database: Database, barrier: Barrier) {
             expire(&database, &barrier, &record).await;
         }
         for record in due(&database, "refunding", "refund_due_ms").await {
-            refund(&barrier, record).await;
+            refund(&database, &barrier, record).await;
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -63,7 +64,9 @@ async fn expire(database: &Database, barrier: &Barrier, record: &Record) {
         Err(CompleteError::Refused(refusal)) => settle_refused(database, &payment.payment_id, key, &refusal).await,
         // A wallet or the compensation was quicker.
         Ok(Answer::Done(_) | Answer::Pending) | Err(CompleteError::AfterCompensate) => Ok(()),
-        Err(error @ (CompleteError::NotPending | CompleteError::Failed(_) | CompleteError::Database(_))) => {
+        // Swept: the saga is over and forgotten, so nobody can pay this code any more and nobody waits to be told.
+        Err(CompleteError::NotPending) => close_forgotten(database, &payment.payment_id).await,
+        Err(error @ (CompleteError::Failed(_) | CompleteError::Database(_))) => {
             tracing::error!(payment = payment.payment_id, %error, "a code could not be expired; it is tried again");
             Ok(())
         }
@@ -95,11 +98,34 @@ pub(crate) async fn settle_refused(
     Ok(())
 }
 
-async fn refund(barrier: &Barrier, record: Record) {
+/// Takes a code out of what is due; otherwise forgotten ones would come before all others for ever.
+async fn close_forgotten(database: &Database, payment_id: &str) -> Result<(), DatabaseError> {
+    tracing::warn!(payment = payment_id, "a code has expired whose saga is forgotten");
+    let payment_id = payment_id.to_owned();
+    let closed = database.write(|db| Box::pin(async move { advance(db, &payment_id, "open", "expired").await }));
+    closed.await?.map_err(|error| DatabaseError::Refused(Arc::new(error)))?;
+    Ok(())
+}
+
+async fn refund(database: &Database, barrier: &Barrier, record: Record) {
     let key = record.key.clone();
+    let arrived = record.clone();
     let refunded = barrier
-        .complete(&key, Operation::Compensate, move |db| Box::pin(async move { refund_arrived(db, &record).await }));
-    if let Err(error) = refunded.await {
+        .complete(&key, Operation::Compensate, move |db| Box::pin(async move { refund_arrived(db, &arrived).await }));
+    let refunded = match refunded.await {
+        // Swept: the saga was force-stopped and is forgotten. The payer gets the money all the same; the payment's state says
+        // that it is once.
+        Err(CompleteError::NotPending) => pay_back_forgotten(database, record).await,
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Ok(()),
+    };
+    if let Err(error) = refunded {
         tracing::error!(%key, %error, "a refund could not be completed; it is tried again");
     }
+}
+
+async fn pay_back_forgotten(database: &Database, record: Record) -> Result<(), String> {
+    let paid_back = database.write(|db| Box::pin(async move { refund_arrived(db, &record).await }));
+    paid_back.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    Ok(())
 }

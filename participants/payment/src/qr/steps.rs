@@ -54,7 +54,10 @@ pub(crate) async fn create(
     .execute(db)
     .await?;
     if issued.rows_affected() == 0 {
-        return Err(rejected("DUPLICATE_PAYMENT", format!("another saga has a QR payment {payment_id:?}")));
+        return Err(rejected(
+            "DUPLICATE_PAYMENT",
+            format!("there is a QR payment {payment_id:?} already, of another step"),
+        ));
     }
     pending()
 }

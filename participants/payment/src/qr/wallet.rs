@@ -13,11 +13,11 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::expiry::{QR_EXPIRED, settle_refused};
 use super::record::{self, COLUMNS, Record, find, json};
-use crate::ID_LENGTH_MAX;
 use crate::callback::outbox::{Owed, owe};
 use crate::ledger::{PAYER_WALLETS, QR_CLEARING, post};
 use crate::proto::payment_server::SERVICE_NAME;
 use crate::proto::{ConfirmQrPaymentRequest, QrPayment};
+use crate::{ID_WORDS, is_id};
 
 /// Pays, or says why not.
 pub(crate) async fn confirm(
@@ -26,8 +26,8 @@ pub(crate) async fn confirm(
     request: ConfirmQrPaymentRequest,
 ) -> Result<QrPayment, Status> {
     for (field, value) in [("wallet_id", &request.wallet_id), ("confirmation_id", &request.confirmation_id)] {
-        if !(1..=ID_LENGTH_MAX).contains(&value.len()) {
-            return Err(Status::invalid_argument(format!("{field} must have 1 to {ID_LENGTH_MAX} bytes")));
+        if !is_id(value) {
+            return Err(Status::invalid_argument(format!("{field} must have {ID_WORDS}")));
         }
     }
     let payment_id = &request.payment_id;
@@ -42,8 +42,8 @@ pub(crate) async fn confirm(
     let wanted = request.clone();
     let paid = barrier.complete(&key, Operation::Action, move |db| Box::pin(async move { pay(db, &wanted).await }));
     match paid.await {
-        // Also when somebody has paid before: whoever that was.
-        Ok(Answer::Done(paid)) if paid.confirmation_id == request.confirmation_id => Ok(paid),
+        // Also when somebody has paid before: whoever that was. Another wallet may use the same confirmation_id.
+        Ok(Answer::Done(paid)) if is_of(&paid, &request) => Ok(paid),
         Ok(Answer::Done(_)) => Err(no("QR_ALREADY_PAID", "somebody else has paid this code")),
         Ok(Answer::Pending) | Err(CompleteError::NotPending) => Err(Status::unavailable("try again")),
         Err(CompleteError::AfterCompensate) => Err(no(
@@ -60,6 +60,11 @@ pub(crate) async fn confirm(
         }
         Err(CompleteError::Database(error)) => Err(error.into()),
     }
+}
+
+/// Whether this confirmation is what paid.
+fn is_of(paid: &QrPayment, request: &ConfirmQrPaymentRequest) -> bool {
+    (&paid.wallet_id, &paid.confirmation_id) == (&request.wallet_id, &request.confirmation_id)
 }
 
 /// The effect, in the transaction of the step's barrier row.

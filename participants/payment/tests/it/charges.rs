@@ -1,5 +1,6 @@
 //! Charges, the query that settles an unknown outcome, and bad input.
 
+use amends_payment::proto::ChargeRequest;
 use tonic::Code;
 
 use crate::fixture::{Running, precondition, step, told};
@@ -23,7 +24,12 @@ async fn what_cannot_be_charged_is_rejected_with_its_reason() {
         let saga = format!("s-{n}");
         assert_eq!(told(running.charge(&saga, &step(&saga), amount).await), precondition("INVALID_AMOUNT"));
     }
-    assert_eq!(told(running.charge("", &step("s-9"), 1).await), precondition("INVALID_PAYMENT_ID"));
+    for (saga, id) in [("s-9", ""), ("s-10", "a\0b"), ("s-11", &"x".repeat(129))] {
+        assert_eq!(told(running.charge(id, &step(saga), 1).await), precondition("INVALID_PAYMENT_ID"));
+    }
+    let charge = ChargeRequest { payment_id: "p".into(), amount_minor: 1, reservation: "a\0b".into() };
+    let charged = running.client.clone().charge(step("s-12").action(charge)).await;
+    assert_eq!(told(charged), precondition("INVALID_RESERVATION"));
     assert_eq!(running.audit().await["charged"], 0);
 }
 

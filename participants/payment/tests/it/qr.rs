@@ -40,6 +40,47 @@ async fn only_one_wallet_pays() {
 }
 
 #[tokio::test]
+async fn a_wallet_is_not_told_that_it_has_paid_when_another_has_under_the_same_confirmation_id() {
+    let running = Running::new(&[]).await;
+    running.issue("s", 60).await.unwrap();
+    let confirm = async |wallet: &str| {
+        let request = ConfirmQrPaymentRequest {
+            payment_id: "s".into(),
+            wallet_id: wallet.into(),
+            confirmation_id: "1".into(),
+            amount_minor: 40,
+        };
+        running.client.clone().confirm_qr_payment(request).await
+    };
+    assert!(confirm("ada").await.is_ok());
+    assert_eq!(told(confirm("ben").await), precondition("QR_ALREADY_PAID"));
+    assert!(confirm("ada").await.is_ok());
+    assert_eq!(running.audit().await["qr_paid"], 40);
+}
+
+#[tokio::test]
+async fn what_a_forgotten_saga_has_left_is_closed_or_paid_back() {
+    let running = Running::new(&["--refund-takes-ms", "600000"]).await;
+    for saga in ["open", "refunding"] {
+        running.issue(saga, 60).await.unwrap();
+    }
+    running.pay("refunding", "ada").await.unwrap();
+    assert!(is_pending(&running.cancel_qr("refunding").await.unwrap()));
+    let mut db = running.connect().await;
+    for statement in [
+        "DELETE FROM amends_barrier",
+        "UPDATE qr_payments SET expires_at_ms = 1 WHERE state = 'open'",
+        "UPDATE qr_payments SET refund_due_ms = 1 WHERE state = 'refunding'",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut db).await.unwrap();
+    }
+    running.until("open", QrStatus::Expired).await;
+    running.until("refunding", QrStatus::Refunded).await;
+    let sums = running.audit().await;
+    assert_eq!((sums["qr_refunded"], sums["qr_held"]), (40, 0));
+}
+
+#[tokio::test]
 async fn a_confirmation_after_the_cancel_is_refused_and_keeps_the_money_with_the_payer() {
     let running = Running::new(&[]).await;
     running.issue("s", 60).await.unwrap();

@@ -1,7 +1,8 @@
 //! What the barrier remembers of one step.
 //!
 //! Pure data: no database, no gRPC. Invariant: the type has no value for a state that can't be, such as a step both
-//! confirmed and compensated, or a refused step with an ending. `decide.rs` reads it; `sqlite.rs` stores it.
+//! confirmed and compensated, or a refused step with an ending. `decide.rs` reads it; `columns.rs` and `rows.rs`
+//! store it.
 
 use crate::answer::Refusal;
 use crate::key::Operation;

@@ -230,7 +230,10 @@ pub(super) fn ran_and_verdict<R: Message>(
     match answer {
         Ok(Answer::Done(reply)) => Ok((Ran::Done(reply.encode_to_vec()), Verdict::Done(reply))),
         Ok(Answer::Pending) => Ok((Ran::Pending, Verdict::Pending)),
-        Err(Failure::Rejected(refusal)) => Ok((Ran::Refused(refusal.clone()), Verdict::Refused(refusal))),
+        Err(Failure::Rejected(refusal)) => {
+            let refusal = refusal.fit();
+            Ok((Ran::Refused(refusal.clone()), Verdict::Refused(refusal)))
+        }
         Err(Failure::Failed(source)) => Err(RunError::Handler { key: key.clone(), source }),
     }
 }

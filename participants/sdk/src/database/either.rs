@@ -58,6 +58,8 @@ impl Database<AnyConnection> {
         let opened = async {
             match place {
                 Place::File(path) => {
+                    // What is made of this reads `%41` in a name as `A`, and would open another file.
+                    let path = path.to_string_lossy().replace('%', "%25");
                     let file = SqliteConnectOptions::new().filename(path).create_if_missing(true).to_url_lossy();
                     let options = AnyConnectOptions::from_url(&file)?.disable_statement_logging();
                     sqlite::open(sqlite::SqliteFile(options), schemas.sqlite, schemas.added).await

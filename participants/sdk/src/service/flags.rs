@@ -68,7 +68,7 @@ impl ServiceFlags {
         Ok(flags)
     }
 
-    /// Where the database is; the folder of a file is made where it doesn't exist.
+    /// Where the database is; the folder that `--data` names is made where it doesn't exist.
     ///
     /// # Errors
     /// When the folder can't be made.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't be set up fails where that shows")]
 
+mod added;
 mod commits;
 mod completion;
 mod fixture;

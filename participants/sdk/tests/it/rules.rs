@@ -1,7 +1,8 @@
 //! The rules of design §7 and the interleavings of semantics A2, A4, A7, A9, through the database.
 
+use amends_participant::rejected;
 use amends_participant::status::{DOMAIN, HIGHEST_SEEN};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Response};
 use tonic_types::StatusExt;
 
 use crate::fixture::{Fixture, on_both_databases, step, told};
@@ -10,6 +11,7 @@ on_both_databases! {
     a_repeat_gets_the_stored_reply_and_runs_nothing,
     a_refusal_takes_the_change_back_and_answers_every_late_copy,
     a_refusal_says_who_refused_and_why,
+    a_refusal_is_stored_and_sent_whatever_its_words_are,
     a_compensate_that_comes_first_does_nothing_and_shuts_the_action_out,
     an_action_and_its_compensation_each_happen_once,
     confirm_and_compensate_shut_each_other_out,
@@ -49,6 +51,19 @@ async fn a_refusal_says_who_refused_and_why(f: Fixture) {
     let info = status.get_details_error_info().unwrap();
     assert_eq!((info.reason.as_str(), info.domain.as_str()), ("NO_ROOM", "test.v1.Test"));
     assert_eq!(status.message(), "there is no room");
+}
+
+async fn a_refusal_is_stored_and_sent_whatever_its_words_are(f: Fixture) {
+    let words = format!("a\0b{}", "\u{fc}".repeat(1_000_000));
+    for _ in 0..2 {
+        let words = words.clone();
+        let request = step("s").action(text("a"));
+        let answer: Result<Response<String>, _> =
+            f.barrier.handle(request, |_, _, _: String| Box::pin(async { Err(rejected("NO_ROOM", words)) })).await;
+        let status = answer.expect_err("refused");
+        assert_eq!(status.code(), Code::FailedPrecondition, "never unknown: {status}");
+        assert!(status.message().starts_with("a\u{fffd}b\u{fc}") && status.message().len() < 1100, "{status}");
+    }
 }
 
 async fn a_compensate_that_comes_first_does_nothing_and_shuts_the_action_out(f: Fixture) {
