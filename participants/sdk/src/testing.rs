@@ -7,7 +7,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::database::Place;
@@ -123,6 +123,20 @@ impl StepCall {
             set("amends-expects", "succeeded");
         }
         request
+    }
+}
+
+/// Calls again while the answer is `UNAVAILABLE`, as a coordinator does: nothing is known then, and nothing wrong. For tests that
+/// make more calls at once than a busy machine's database has connections for within their time.
+///
+/// # Errors
+/// What any other answer says.
+pub async fn until_known<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+    loop {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable => {}
+            known => return known,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The interleavings that lose money (semantics A2, A4, A5, A7, A9), on a real process.
 
+use amends_participant::testing::until_known;
 use tonic::Code;
 
 use crate::fixture::{Running, precondition, step, told};
@@ -75,7 +76,9 @@ async fn overlapping_hold_and_cancel_leave_nothing_held_whoever_is_first() {
     let sagas: Vec<String> = (0..100).map(|n| format!("s-{n}")).collect();
     let pairs = sagas.iter().map(|saga| async {
         let call = step(saga);
-        let (hold, cancel) = tokio::join!(running.hold(&call, 1), running.cancel(&call));
+        let hold = until_known(async || running.hold(&call, 1).await);
+        let cancel = until_known(async || running.cancel(&call).await);
+        let (hold, cancel) = tokio::join!(hold, cancel);
         assert!(cancel.is_ok(), "{cancel:?}");
         hold.is_ok()
     });

@@ -1,11 +1,12 @@
 //! Transfers between accounts: a hold on one side, a credit on the other, both as TCC steps.
 
 use amends_account::proto::{
-    CancelCreditRequest, ConfirmCreditRequest, ConfirmHoldRequest, GetBalanceRequest, ReserveCreditRequest, SettleTo,
+    CancelCreditRequest, ConfirmCreditRequest, ConfirmHoldRequest, DepositRequest, GetBalanceRequest,
+    ReserveCreditRequest, SettleTo,
 };
 use amends_participant::testing::StepCall;
 use amends_participant::testing::TestPlace;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::fixture::{Running, precondition, step, told};
 
@@ -96,6 +97,10 @@ async fn what_cannot_be_credited_is_refused_before_anything_moves() {
     assert_eq!(refused("bob", "s-7", 1).await, precondition("BALANCE_OVERFLOW"));
     running.cancel(&step("s-5")).await.unwrap();
     running.hold(&step("s-8"), 1).await.unwrap();
+    // A deposit leaves that room, too: a confirm must not be refused.
     running.cancel_credit(&credit_step("s-6")).await.unwrap();
+    running.reserve_credit("bob", &credit_step("s-9"), i64::MAX - 100).await.unwrap();
+    let deposit = DepositRequest { deposit_id: "d".into(), account_id: "bob".into(), amount_minor: 1 };
+    assert_eq!(running.client.clone().deposit(deposit).await.expect_err("no room").code(), Code::OutOfRange);
     running.audit().await;
 }

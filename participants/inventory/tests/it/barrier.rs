@@ -1,6 +1,7 @@
 //! The interleavings that lose stock (semantics A2, A4, A5, A7, A9), on a real process.
 
 use amends_inventory::proto::ReserveRequest;
+use amends_participant::testing::until_known;
 use tonic::{Code, Request};
 
 use crate::fixture::{Running, precondition, step, told};
@@ -48,7 +49,9 @@ async fn overlapping_reserve_and_release_leave_nothing_reserved_whoever_is_first
     let sagas: Vec<String> = (0..100).map(|n| format!("s-{n}")).collect();
     let pairs = sagas.iter().map(|saga| async {
         let call = step(saga);
-        let (_, release) = tokio::join!(running.reserve(saga, &call, 1), running.release(saga, &call));
+        let reserve = until_known(async || running.reserve(saga, &call, 1).await);
+        let release = until_known(async || running.release(saga, &call).await);
+        let (_, release) = tokio::join!(reserve, release);
         assert!(release.is_ok(), "{release:?}");
     });
     futures::future::join_all(pairs).await;

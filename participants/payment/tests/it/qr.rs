@@ -1,5 +1,6 @@
 //! QR payments: who may pay what and when, and that money moves once (semantics A14).
 
+use amends_participant::testing::until_known;
 use amends_payment::proto::{ConfirmQrPaymentRequest, CreateQrPaymentRequest, QrStatus};
 use tonic::{Code, Status};
 
@@ -136,8 +137,10 @@ async fn overlapping_confirmation_and_cancel_leave_nothing_paid_whoever_is_first
     let running = Running::new(&[]).await;
     let sagas: Vec<String> = (0..50).map(|n| format!("s-{n}")).collect();
     let all = sagas.iter().map(|saga| async {
-        running.issue(saga, 60).await.unwrap();
-        let (_, cancel) = tokio::join!(running.pay(saga, "ada"), running.cancel_qr(saga));
+        until_known(async || running.issue(saga, 60).await).await.unwrap();
+        let pay = until_known(async || running.pay(saga, "ada").await);
+        let cancel = until_known(async || running.cancel_qr(saga).await);
+        let (_, cancel) = tokio::join!(pay, cancel);
         assert!(cancel.is_ok(), "{cancel:?}");
     });
     futures::future::join_all(all).await;
