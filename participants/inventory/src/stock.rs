@@ -9,7 +9,7 @@ use amends_participant::{Answer, CallContext, Failure, locking, rejected};
 use sqlx::AnyConnection;
 
 use crate::proto::{ReleaseReply, ReleaseRequest, ReserveReply, ReserveRequest, SetStockRequest};
-use crate::{ID_WORDS, is_id};
+use crate::{ID_WORDS, STOCK_MAX, is_id};
 
 /// Action: takes a quantity from the shelf.
 pub(crate) async fn reserve(
@@ -119,6 +119,9 @@ async fn on_shelf(db: &mut AnyConnection, sku: &str) -> Result<Option<i64>, sqlx
 
 /// Seeds a shelf that was never stocked.
 pub(crate) async fn begin(db: &mut AnyConnection, sku: String, quantity: i64) -> Result<(), Failure> {
+    if !is_id(&sku) || quantity > STOCK_MAX {
+        return Err(Failure::failed(format!("a SKU has {ID_WORDS}, and a shelf at most {STOCK_MAX}")));
+    }
     if on_shelf(db, &sku).await?.is_some() { Ok(()) } else { set(db, SetStockRequest { sku, quantity }).await }
 }
 

@@ -1,7 +1,7 @@
 //! Shelves, bad input, and the methods outside sagas.
 
 use amends_inventory::proto::{GetStockRequest, ReserveRequest, SetStockRequest};
-use amends_participant::testing::{TestPlace, until_known};
+use amends_participant::testing::{ServerProcess, TestPlace, until_known};
 use tonic::Code;
 
 use crate::fixture::{Running, precondition, step, told};
@@ -79,4 +79,8 @@ async fn a_flag_fills_a_shelf_once_and_leaves_it_alone_afterwards() {
     let running = running.restart_with(&["--stock", "tea=50"]).await;
     assert_eq!(running.tea().await, (7, 3));
     running.audit().await;
+    let elsewhere = TestPlace::new().await;
+    let too_much = format!("tea={}", i64::MAX);
+    let program = env!("CARGO_BIN_EXE_amends-inventory");
+    assert!(ServerProcess::start(program, elsewhere.place(), &["--stock", &too_much]).is_err());
 }
