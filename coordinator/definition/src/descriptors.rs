@@ -231,7 +231,11 @@ impl<'f> Kept<'f> {
 }
 
 fn unknown_service<'k>(call: &Call, known: impl Iterator<Item = &'k str> + Clone) -> DescriptorsError {
-    DescriptorsError::UnknownService { service: call.service.clone(), mend: did_you_mean(&call.service, known) }
+    let mend = match known.clone().next() {
+        Some(_) => did_you_mean(&call.service, known),
+        None => "the descriptors have no service at all: were they made of the right .proto file?".to_owned(),
+    };
+    DescriptorsError::UnknownService { service: call.service.clone(), mend }
 }
 
 fn unknown_method<'k>(call: &Call, known: impl Iterator<Item = &'k str> + Clone) -> DescriptorsError {

@@ -35,6 +35,14 @@ pub enum InputError {
         /// Counts from 1.
         column: usize,
     },
+    /// JSON with more lists and objects inside one another than can be read.
+    #[error("the input is nested too deeply at line {line}, column {column} — flatten it")]
+    TooDeep {
+        /// Counts from 1.
+        line: usize,
+        /// Counts from 1.
+        column: usize,
+    },
     /// An integer over 64 bits.
     #[error("the input has an integer of more than 64 bits at byte {offset} — send it as a text")]
     TooManyDigits {
@@ -165,8 +173,14 @@ fn quoted(names: &[String]) -> String {
 
 /// Reads JSON, keeping every digit of every integer: one that 64 bits can't hold is refused, not rounded.
 pub fn read_json(bytes: &[u8]) -> Result<Value, InputError> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| InputError::NotJson { line: error.line(), column: error.column() })?;
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        // The library says so in words only.
+        match error.to_string().starts_with("recursion limit") {
+            true => InputError::TooDeep { line, column },
+            false => InputError::NotJson { line, column },
+        }
+    })?;
     match oversized_integer(bytes) {
         Some(offset) => Err(InputError::TooManyDigits { offset }),
         None => Ok(value),

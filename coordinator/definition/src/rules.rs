@@ -85,6 +85,8 @@ rules! {
     NEVER_EQUAL = "AM-L047", "comparison of what is never equal";
     /// A list, a map or a fraction where a text is made.
     NOT_TEXT = "AM-L048", "value without a form as text";
+    /// A constant text that looks like an expression of another language.
+    TEXT_LIKE_EXPRESSION = "AM-L049", "text that looks like an expression";
     /// A participant without descriptors.
     UNKNOWN_PARTICIPANT = "AM-L050", "unknown participant";
     /// Descriptors that can't be used.

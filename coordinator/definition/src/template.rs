@@ -95,6 +95,17 @@ impl Template {
         }
     }
 
+    /// Every piece of text in it that is sent as it stands, and where it is.
+    pub(crate) fn texts(&self) -> Vec<(Place, &str)> {
+        match &self.kind {
+            Kind::Constant(Value::String(text)) => vec![(self.place, text)],
+            Kind::Constant(_) | Kind::Expression(_) => Vec::new(),
+            Kind::Text(pieces) => pieces.iter().filter_map(Piece::text).map(|text| (self.place, text)).collect(),
+            Kind::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Kind::Map(entries) => entries.iter().flat_map(|(_, item)| item.texts()).collect(),
+        }
+    }
+
     /// The place of what is written at a path in the rendered value, or of what it comes from.
     pub(crate) fn place_of(&self, path: &[Segment]) -> Place {
         let Some((first, rest)) = path.split_first() else { return self.place };
@@ -110,6 +121,13 @@ impl Template {
 }
 
 impl Piece {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Expression(_) => None,
+        }
+    }
+
     fn expression(&self) -> Option<&Expression> {
         match self {
             Self::Text(_) => None,

@@ -110,8 +110,14 @@ pub(crate) fn read_yaml(source: &str, findings: &mut Findings) -> Option<Node> {
             None
         }
         Err(Stop::Syntax(error)) => {
-            let mend = "check the indentation; a text with `${`, `: `, `#`, `{` or `[` in it needs quotes";
-            findings.error(rules::UNREADABLE, place(error.marker()), format!("not readable: {}", error.info()), mend);
+            let (at, mend) = match tabbed_line(source, error.marker()).filter(|_| error.info().contains("tab")) {
+                Some(line) => (Place { line, column: 1 }, "indent by spaces; YAML takes no tabs there"),
+                None => (
+                    place(error.marker()),
+                    "check the indentation; a text with `${`, `: `, `#`, `{` or `[` in it needs quotes",
+                ),
+            };
+            findings.error(rules::UNREADABLE, at, format!("not readable: {}", error.info()), mend);
             None
         }
         Err(Stop::Refused) => None,
@@ -122,7 +128,12 @@ pub(crate) fn read_yaml(source: &str, findings: &mut Findings) -> Option<Node> {
 pub(crate) fn read_json(source: &str, findings: &mut Findings) -> Option<Node> {
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(source) {
         let at = Place { line: small(error.line()), column: small(error.column().max(1)) };
-        findings.error(rules::UNREADABLE, at, format!("not JSON: {error}"), "correct the JSON");
+        findings.error(
+            rules::UNREADABLE,
+            at,
+            format!("not JSON: {error}"),
+            "correct the JSON; YAML belongs into a file named `.yaml`",
+        );
         return None;
     }
     read_yaml(source, findings)
@@ -272,6 +283,13 @@ where
         self.findings.error(rules::UNREADABLE, at, message, mend);
         Err(Stop::Refused)
     }
+}
+
+/// The first line from here on that a tab indents.
+fn tabbed_line(source: &str, marker: &Marker) -> Option<u32> {
+    let indented = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    let lines = source.lines().enumerate().skip(marker.line().saturating_sub(1));
+    lines.take(2).find(|(_, line)| indented(line)).map(|(number, _)| small(number + 1))
 }
 
 fn place(marker: &Marker) -> Place {

@@ -175,7 +175,13 @@ fn report(error: &DescriptorsError, place: Place, findings: &mut Findings) {
     };
     let text = error.to_string();
     let (message, mend) = text.split_once(" — ").unwrap_or((&text, "correct it"));
-    findings.error(rule, place, message, mend);
+    match rule {
+        // Those messages begin with "they".
+        rules::BAD_DESCRIPTORS => {
+            findings.error(rule, place, format!("this participant's descriptors can't be used: {message}"), mend);
+        }
+        _ => findings.error(rule, place, message, mend),
+    }
 }
 
 /// Checks requests and reads against the methods' messages.

@@ -109,6 +109,7 @@ fn read_body(bytes: &[u8]) -> Result<Payload, ReplyError> {
     let unreadable = |error| {
         let text = match error {
             InputError::TooManyDigits { .. } => "the reply has an integer of more than 64 bits",
+            InputError::TooDeep { .. } => "the reply is nested too deeply",
             InputError::NotJson { .. } | InputError::Schema { .. } => "the reply's body is not JSON",
         };
         ReplyError::Unreadable(text.to_owned(), None)

@@ -2,9 +2,11 @@
 //!
 //! A plain lookup never meets CEL; the rest is evaluated by the `cel` crate, which stays hidden behind this module. Nothing
 //! here parses at run time. Invariants: an evaluation ends within the budget of `evaluate.rs`, and no error text holds a value,
-//! since values are what customers sent (reliability-and-security §4.6). `parse.rs` limits texts, `rewrite.rs` trees.
+//! since values are what customers sent (reliability-and-security §4.6). `parse.rs` limits texts, `rewrite.rs` trees, `foreign.rs`
+//! knows what people write who come from another language.
 
 mod evaluate;
+mod foreign;
 mod infer;
 mod operators;
 mod parse;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use foreign::meant_by;
 pub(crate) use infer::{Inferred, TypeTrouble};
 pub(crate) use parse::Trouble;
 use path::{Path, Root};

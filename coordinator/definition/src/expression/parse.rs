@@ -6,6 +6,7 @@
 
 use cel::parser::Parser;
 
+use super::foreign;
 use super::path::Root;
 use super::rewrite::{Tree, rewrite};
 use crate::finding::shown;
@@ -26,7 +27,15 @@ pub(crate) struct Trouble {
 pub(super) fn parse(source: &str, known: &[Root]) -> Result<Tree, Trouble> {
     check_text(source)?;
     let parsed = Parser::new().max_recursion_depth(BRACKETS_MAX).parse(source);
-    rewrite(parsed.map_err(|errors| syntax_trouble(source, &errors))?, known)
+    let tree = parsed.map_err(|errors| syntax_trouble(source, &errors)).and_then(|parsed| rewrite(parsed, known));
+    tree.map_err(|trouble| match foreign::dashed_step(source) {
+        Some((offset, name)) => Trouble {
+            message: format!("`steps.{}` is a subtraction", shown(name)),
+            mend: format!("quote a name with a dash: `steps['{}']`", shown(name)),
+            offset,
+        },
+        None => trouble,
+    })
 }
 
 pub(super) fn trouble(message: impl Into<String>, mend: impl Into<String>) -> Trouble {
@@ -60,13 +69,14 @@ fn check_text(source: &str) -> Result<(), Trouble> {
 
 /// What CEL found first, in fewer words and without its drawing of the source.
 fn syntax_trouble(source: &str, errors: &cel::ParseErrors) -> Trouble {
-    let mend = "expressions are CEL: `a == b`, `has(a.b) ? a.b : ''`, `a + 1`, `'text'`";
+    let general = "expressions are CEL: `a == b`, `has(a.b) ? a.b : ''`, `a + 1`, `'text'`";
+    let mend = foreign::mend_of_syntax(source).unwrap_or_else(|| general.to_owned());
     let Some(first) = errors.errors.first() else { return trouble("the expression can't be read", mend) };
     let line = first.msg.lines().next().unwrap_or_default();
     let single_line = !source.trim_end().contains('\n');
     let column = usize::try_from(first.pos.1).unwrap_or(0);
     let offset = if single_line && first.pos.0 <= 1 { column.saturating_sub(1) } else { 0 };
-    Trouble { message: format!("the expression can't be read: {}", plainly(line)), mend: mend.into(), offset }
+    Trouble { message: format!("the expression can't be read: {}", plainly(line)), mend, offset }
 }
 
 /// A parser generator's message as a sentence: what was not expected, without the list of what was.
@@ -78,9 +88,13 @@ fn plainly(message: &str) -> String {
     if message.contains("Recursion") {
         return "it is nested too deeply".to_owned();
     }
+    // What the library says when a part is missing: `Incomplete `ExprContext` for …`.
+    if message.starts_with("Incomplete") {
+        return "something is missing in it".to_owned();
+    }
     match unexpected.iter().find_map(|prefix| message.strip_prefix(prefix)) {
         Some("'<EOF>'") => "it ends too early".to_owned(),
-        Some(text) => format!("{} is not expected here", shown(text)),
+        Some(text) => format!("{} is not expected here", shown(text).replace(" '", "'")),
         None => shown(message),
     }
 }
@@ -99,6 +113,7 @@ mod tests {
     fn a_parser_s_words_become_plain() {
         assert_eq!(plainly("Syntax error: extraneous input '=' expecting {'[', '{'}"), "'=' is not expected here");
         assert_eq!(plainly("Syntax error: mismatched input '<EOF>' expecting {'['}"), "it ends too early");
+        assert_eq!(plainly("Incomplete `ExprContext` for `_?_:_` expression!"), "something is missing in it");
         assert_eq!(plainly("argument must be a simple name"), "argument must be a simple name");
     }
 }

@@ -7,10 +7,11 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
+use super::foreign;
 use super::parse::{Trouble, trouble};
 use super::path::{Path, Root, Segment};
 use super::variables::SAGA_FACTS;
-use crate::finding::{did_you_mean, shown};
+use crate::finding::{did_you_mean, nearest, shown};
 
 /// Deepest tree; every part of a `+` chain is one level. CEL's evaluation takes up to 30 KB of stack per level (measured), and
 /// must fit on a server's worker thread of 2 MiB with room to spare.
@@ -117,7 +118,8 @@ impl Rewriter<'_> {
         if !operator && !FUNCTIONS.contains(&call.func_name.as_str()) {
             let known = FUNCTIONS.into_iter().chain(MACROS);
             let message = format!("there is no function `{}` with these arguments", shown(&call.func_name));
-            return Err(trouble(message, did_you_mean(&call.func_name, known)));
+            let mend = foreign::mend_of_function(&call.func_name).map(str::to_owned);
+            return Err(trouble(message, mend.unwrap_or_else(|| did_you_mean(&call.func_name, known))));
         }
         self.tree.additions += u64::from(call.func_name == operators::ADD);
         if call.func_name == "matches" {
@@ -157,7 +159,11 @@ impl Rewriter<'_> {
         }
         let message = format!("`{}` is not known here", shown(name));
         let known = self.known.iter().map(|root| root.as_str());
-        Err(trouble(message, did_you_mean(name, known)))
+        let mend = match nearest(name, known.clone()) {
+            Some(_) => None,
+            None => foreign::mend_of_name(name, self.known),
+        };
+        Err(trouble(message, mend.unwrap_or_else(|| did_you_mean(name, known))))
     }
 
     /// The numbered variable that stands for this node, if it is a lookup or a test for one.
@@ -217,7 +223,11 @@ pub(super) fn check_path(path: &Path) -> Result<(), Trouble> {
         }
         (Root::Saga, [Segment::Key(fact)]) if SAGA_FACTS.contains(&fact.as_str()) => Ok(()),
         (Root::Saga, [Segment::Key(fact), ..]) => {
-            Err(trouble(format!("`saga` has no `{fact}`"), did_you_mean(fact, SAGA_FACTS)))
+            let mend = match fact.as_str() {
+                "input" | "steps" => format!("write `{fact}` without `saga.`"),
+                _ => did_you_mean(fact, SAGA_FACTS),
+            };
+            Err(trouble(format!("`saga` has no `{fact}`"), mend))
         }
         (Root::Saga, _) => {
             Err(trouble("`saga` alone has no value", "use `saga.id`, `saga.namespace` or `saga.definition`"))

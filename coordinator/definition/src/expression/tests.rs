@@ -79,7 +79,17 @@ fn what_is_not_there_is_named_and_values_are_never_shown() {
 fn what_cannot_work_is_refused_with_a_mend() {
     for (source, message) in [
         ("inputs.a", "`inputs` is not known here — did you mean `input`?"),
-        ("reply.a", "`reply` is not known here — use `input`, `steps`, `saga`"),
+        (
+            "reply.a",
+            "`reply` is not known here — use `input` (what the saga was started with: `input.reply`), `steps` (the output \
+             of a step: `steps['reply'].field`) or `saga`",
+        ),
+        (
+            "lowercase(input.a)",
+            "there is no function `lowercase` with these arguments — use `size`, `contains`, \
+          `startsWith`, `endsWith`, `matches`, `int`, `uint`, `double`, `string`, `bytes`, `bool`, `dyn`, `type`, `has`, `all`, \
+          `exists`, `exists_one`, `map`, `filter`",
+        ),
         ("sizee(input.a)", "there is no function `sizee` with these arguments — did you mean `size`?"),
         ("steps", "`steps` alone has no value — name a step: `steps['name'].field`, or `'name' in steps`"),
         ("size(steps)", "`steps` alone has no value — name a step: `steps['name'].field`, or `'name' in steps`"),
@@ -88,9 +98,8 @@ fn what_cannot_work_is_refused_with_a_mend() {
         ("", "the expression is empty — write one between `${` and `}`, or `$${` for the text itself"),
         (
             "timestamp('2026-01-01T00:00:00Z')",
-            "there is no function `timestamp` with these arguments — use `size`, `contains`, \
-          `startsWith`, `endsWith`, `matches`, `int`, `uint`, `double`, `string`, `bytes`, `bool`, `dyn`, `type`, `has`, `all`, \
-          `exists`, `exists_one`, `map`, `filter`",
+            "there is no function `timestamp` with these arguments — a repeat must send the same, so there is no clock and no \
+             chance here: take it from `input`; `saga.id` is unique",
         ),
     ] {
         let trouble = compile(source).expect_err(source);

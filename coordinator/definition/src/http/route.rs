@@ -5,8 +5,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::expression::EvaluateError;
 use crate::expression::variables::Variables;
+use crate::expression::{EvaluateError, meant_by};
 use crate::finding::{Findings, Place, did_you_mean, shown};
 use crate::rules;
 use crate::template::{Kind, Piece, Template, text_of};
@@ -109,6 +109,15 @@ impl Route {
     }
 }
 
+/// Values in a path are written as `{name}` in most places, and as `${input.name}` here.
+fn mend_of_literal(text: &str) -> String {
+    let named = text.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name.trim_matches('{'));
+    match meant_by(text).or_else(|| named.map(|name| format!("input.{}", name.trim()))) {
+        Some(meant) => format!("write a value as `${{{}}}`", shown(&meant)),
+        None => "percent-encode it (`%20`), or put it into a value".to_owned(),
+    }
+}
+
 /// Refuses what can't stand in a path, and paths that servers read in different ways.
 fn check_literals(pieces: &[Piece]) -> Result<(), (String, String)> {
     let mut sample = String::new();
@@ -117,7 +126,7 @@ fn check_literals(pieces: &[Piece]) -> Result<(), (String, String)> {
             Piece::Text(text) => {
                 if let Some(found) = text.chars().find(|found| !may_stand_in_a_path(*found)) {
                     let message = format!("{found:?} can't stand in a path");
-                    return Err((message, "percent-encode it (`%20`), or put it into a value".to_owned()));
+                    return Err((message, mend_of_literal(text)));
                 }
                 sample.push_str(text);
             }

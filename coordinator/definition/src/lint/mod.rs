@@ -2,12 +2,13 @@
 //!
 //! The rules need only the definition; what needs the participants' descriptors is found by [`crate::Compiled::compile`].
 //! `order.rs` has the rules about `after`, `pivot.rs` those about turning back, `reads.rs` those about what expressions
-//! read, `http.rs` those about HTTP operations. Invariant: a definition without error findings is accepted by [`amends_engine::definition::Definition::new`].
+//! read, `texts.rs` the one about texts that look like expressions, `http.rs` those about HTTP operations. Invariant: a definition without error findings is accepted by [`amends_engine::definition::Definition::new`].
 
 mod http;
 mod order;
 mod pivot;
 mod reads;
+mod texts;
 
 use crate::document::{Document, Located, StepText};
 use crate::finding::{Finding, Findings, shown_duration};
@@ -29,6 +30,7 @@ pub(crate) fn structure(document: &Document, findings: &mut Findings) {
     check_timeouts(document, order.as_ref(), findings);
     pivot::check(document, order.as_ref(), findings);
     reads::check(document, order.as_ref(), findings);
+    texts::check(document, findings);
     http::check(document, findings);
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use amends_engine::ids::InvalidName;
 
 use super::Reader;
+use super::foreign::hint;
 use crate::document::Located;
 use crate::expression::Expression;
 use crate::expression::path::Root;
-use crate::finding::{Place, did_you_mean, shown};
+use crate::finding::{Place, shown, shown_duration};
 use crate::rules;
 use crate::template::{Kind, Template};
 use crate::tree::{Key, Node, NodeValue};
@@ -27,12 +28,19 @@ pub(super) struct Fields<'n> {
     pub(super) place: Place,
     what: &'static str,
     entries: &'n [(Key, Node)],
+    /// Fields that stand there by another word, which has been reported.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     /// The value of a field; a field with nothing after it counts as left out.
     pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
         self.key_and_value(name).map(|(_, node)| node)
+    }
+
+    /// Whether it is there, or was meant by a word that has been reported.
+    pub(super) fn has_or_means(&self, name: &str) -> bool {
+        self.meant.contains(&name) || self.get(name).is_some()
     }
 
     /// The same, with the key.
@@ -44,31 +52,38 @@ impl<'n> Fields<'n> {
 
 impl Reader {
     /// The fields of a map; unknown ones are reported, those that are planned as such.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &'static str, known: &[&str]) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &'static str,
+        known: &[&'static str],
+    ) -> Option<Fields<'n>> {
         let NodeValue::Map(entries) = &node.value else {
-            return self.wrong_kind(node, what, "a map", &format!("with {}", known.join(", ")));
+            return self.wrong_kind(node, what, "a map", &format!("write its fields: `{}`", known.join("`, `")));
         };
+        let mut meant = Vec::new();
         for (key, _) in entries {
             if self.findings.is_full() {
                 break;
             }
             let name = key.text.as_str();
-            if matches!(name, "for_each" | "url") && !known.contains(&name) {
+            if matches!(name, "for_each" | "forEach" | "foreach") {
                 let message = format!("`{name}` is not supported yet");
-                self.findings.error(rules::NOT_SUPPORTED, key.place, message, "write one step per gRPC call");
+                self.findings.error(rules::NOT_SUPPORTED, key.place, message, "write one step for each call");
             } else if !known.contains(&name) {
                 let message = format!("{what} has no field `{}`", shown(name));
-                let mend = did_you_mean(name, known.iter().copied());
-                self.findings.error(rules::UNKNOWN_FIELD, key.place, message, mend);
+                let hint = hint(name, known);
+                meant.extend(hint.meant);
+                self.findings.error(rules::UNKNOWN_FIELD, key.place, message, hint.mend);
             }
         }
-        Some(Fields { place: node.place, what, entries })
+        Some(Fields { place: node.place, what, entries, meant })
     }
 
-    /// A field that must be there.
+    /// A field that must be there. It isn't missed where an unknown word stands for it.
     pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, name: &str, example: &str) -> Option<&'n Node> {
         let found = fields.get(name);
-        if found.is_none() {
+        if !fields.has_or_means(name) {
             let message = format!("{} needs the field `{name}`", fields.what);
             self.findings.error(rules::WRONG_SHAPE, fields.place, message, format!("add it: `{example}`"));
         }
@@ -134,7 +149,14 @@ impl Reader {
             Err(_) if matches!(node.value, NodeValue::Number(_)) => format!("the duration {text} has no unit"),
             Err(_) => format!("{text:?} is no duration"),
         };
-        self.findings.error(rules::BAD_DURATION, node.place, message, DURATION_MEND);
+        // What workflow languages write, by ISO 8601: `PT30S`.
+        let elsewhere =
+            text.parse::<jiff::SignedDuration>().ok().filter(|iso| text.starts_with('P') && iso.is_positive());
+        let mend = match elsewhere {
+            Some(iso) => format!("write `{}`", shown_duration(iso.unsigned_abs())),
+            None => DURATION_MEND.to_owned(),
+        };
+        self.findings.error(rules::BAD_DURATION, node.place, message, mend);
         None
     }
 

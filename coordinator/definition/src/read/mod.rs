@@ -1,12 +1,15 @@
 //! From text to [`Document`]: every field known, every value of its kind, every expression compiled.
 //!
 //! All mistakes of a text are collected, each at its place, before anything is refused. It judges no step against another;
-//! that is [`crate::lint`]. `fields.rs` reads maps and single values, `step.rs` steps, `operation.rs` calls. Invariant: a
+//! that is [`crate::lint`]. `fields.rs` reads maps and single values, `step.rs` steps, `operation.rs` calls; `foreign.rs` knows
+//! the words of other languages, `kinds.rs` files of another kind. Invariant: a
 //! field that isn't known is an error, never ignored: a mistyped `compensate` must not mean "none".
 
 mod expectation;
 mod fields;
+mod foreign;
 mod http;
+mod kinds;
 mod named;
 mod operation;
 mod replies;
@@ -80,8 +83,10 @@ struct Reader {
 
 impl Reader {
     fn document(&mut self, tree: &Node, file: &Arc<str>) -> Option<Document> {
-        let known = ["saga", "timeout", "labels", "input", "steps"];
-        let fields = self.fields(tree, "a definition", &known)?;
+        if !self.is_a_definition(tree) {
+            return None;
+        }
+        let fields = self.fields(tree, "a definition", &["saga", "timeout", "labels", "input", "steps"])?;
         let name = self.required(&fields, "saga", "saga: checkout");
         let name = name.and_then(|node| self.name(node, "definition", DefinitionName::parse));
         let timeout = self.optional(&fields, "timeout", Self::duration);
@@ -100,6 +105,11 @@ impl Reader {
     }
 
     fn steps(&mut self, node: &Node) -> Option<Vec<crate::document::StepText>> {
+        if let NodeValue::Map(entries) = &node.value {
+            let first = entries.first().map_or_else(|| "reserve-stock".to_owned(), |(key, _)| shown(&key.text));
+            let mend = format!("write a list, and each name into its step: `- step: {first}`");
+            return self.wrong_kind(node, "`steps`", "a list", &mend);
+        }
         let items = self.list(node, "`steps`")?;
         if items.is_empty() || items.len() > STEPS_MAX {
             let message = format!("{} steps: a definition has between 1 and {STEPS_MAX}", items.len());

@@ -50,6 +50,7 @@ impl Bound<'_> {
         let there: Vec<&'static str> = words.iter().copied().filter(|word| fields.get(word).is_some()).collect();
         match there.as_slice() {
             [one] => Some(one),
+            [] if words.iter().any(|word| fields.has_or_means(word)) => None,
             [] => {
                 let (message, mend) =
                     (format!("{what} says nothing"), format!("write one of `{}`", words.join("`, `")));

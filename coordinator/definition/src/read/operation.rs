@@ -37,11 +37,22 @@ impl Reader {
             Operation::Compensate => ("a compensation", KNOWN),
             Operation::Confirm => ("a confirm", KNOWN),
         };
+        if let NodeValue::Text(text) = &node.value {
+            let mend = match text.text.split_once('/') {
+                Some((before, _)) if before.contains('.') => {
+                    format!("write `{word}: {{ call: {} }}`", shown(&text.text))
+                }
+                _ => format!("write the call itself: `{word}: {{ call: package.Service/Method, request: {{ … }} }}`"),
+            };
+            return self.wrong_kind(node, what, "a map", &mend);
+        }
         let fields = self.fields(node, what, known)?;
         let call = if fields.get("http").is_some() || fields.get("headers").is_some() {
             self.http(&fields)
         } else {
-            let call = self.required(&fields, "call", "call: inventory.v1.Inventory/Reserve");
+            let is_there = fields.has_or_means("http");
+            let call =
+                if is_there { None } else { self.required(&fields, "call", "call: inventory.v1.Inventory/Reserve") };
             call.and_then(|node| self.call(node)).map(CallText::Grpc)
         };
         let protocol = if fields.get("http").is_some() { Protocol::Http } else { Protocol::Grpc };
@@ -106,6 +117,10 @@ impl Reader {
     }
 
     fn retry(&mut self, node: &Node, policy: &mut Policy) -> Option<()> {
+        if let NodeValue::Number(number) = &node.value {
+            let mend = format!("write `retry: {{ max_attempts: {number} }}`");
+            return self.wrong_kind(node, "`retry`", "a map", &mend);
+        }
         let fields = self.fields(node, "`retry`", &["max_attempts", "initial", "max", "multiplier"])?;
         let attempts =
             self.optional(&fields, "max_attempts", |reader, node| reader.count(node, "`max_attempts`", 1, 1000));

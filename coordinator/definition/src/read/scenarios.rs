@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use amends_engine::ids::{Operation, ParticipantName, SagaId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Reader;
 use crate::big_stack;
@@ -45,6 +45,9 @@ pub fn parse_scenarios(source: &str, format: Format, file_name: &str) -> Result<
             Format::Json => read_json(source, &mut reader.findings),
         };
         let found = tree.and_then(|tree| {
+            if !reader.is_a_file_of_scenarios(&tree) {
+                return None;
+            }
             let fields = reader.fields(&tree, "a file of scenarios", KNOWN_FILE)?;
             let definition = reader.required(&fields, "definition", "definition: checkout.saga.yaml")?;
             let definition = reader.text(definition, "`definition`")?.to_owned();
@@ -87,7 +90,8 @@ type ByOperation = BTreeMap<OperationKey, Replies>;
 impl Bound<'_> {
     fn file(&mut self, tree: &Node) -> Option<Scenarios> {
         let fields = self.reader.fields(tree, "a file of scenarios", KNOWN_FILE)?;
-        let input = fields.get("input").map_or(Value::Null, Node::to_json);
+        // As the command line starts a saga without one.
+        let input = fields.get("input").map_or_else(|| Value::Object(Map::new()), Node::to_json);
         let replies = fields.get("replies").map_or(Some(ByOperation::new()), |node| self.replies(node));
         let refusals = fields.get("refusals_final").map_or(Some(BTreeSet::new()), |node| self.refusals_final(node));
         let list = self.reader.required(&fields, "scenarios", "scenarios: [{ scenario: NAME, expect: … }]")?;

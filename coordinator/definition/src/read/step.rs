@@ -10,6 +10,7 @@ use super::Reader;
 use super::fields::Fields;
 use crate::document::{CompensateText, Located, StepText};
 use crate::expression::path::Root;
+use crate::finding::shown;
 use crate::rules;
 use crate::tree::{Node, NodeValue};
 
@@ -41,6 +42,15 @@ impl Reader {
         };
         if let Some(NodeValue::Text(name)) = about.map(|name| &name.value) {
             self.findings.about(Some(&name.text));
+        }
+        if let NodeValue::Map(entries) = &node.value
+            && let [(key, Node { value: NodeValue::Map(_), .. })] = entries.as_slice()
+            && !KNOWN.contains(&key.text.as_str())
+        {
+            let message = "a step has its name in the field `step`, and its other fields beside it";
+            let mend = format!("write `- step: {}`", shown(&key.text));
+            self.findings.error(rules::WRONG_SHAPE, key.place, message, mend);
+            return None;
         }
         let fields = self.fields(node, "a step", &KNOWN)?;
         let name = self.required(&fields, "step", "step: reserve-stock");
@@ -75,6 +85,9 @@ impl Reader {
     }
 
     fn after(&mut self, node: &Node) -> Option<Vec<Located<StepName>>> {
+        if let NodeValue::Text(text) = &node.value {
+            return self.wrong_kind(node, "`after`", "a list", &format!("write `after: [{}]`", shown(&text.text)));
+        }
         let items = self.list(node, "`after`")?;
         if items.len() > AFTER_MAX {
             let message = format!("`after` names {} steps: at most {AFTER_MAX} are allowed", items.len());
@@ -91,6 +104,7 @@ impl Reader {
             (Some((tcc, _)), Some((saga, _))) => (tcc, saga),
             (Some(_), None) => return self.check_tcc(fields),
             (None, Some(_)) if fields.get("action").is_some() => return,
+            _ if fields.has_or_means("action") || fields.has_or_means("try") => return,
             _ => {
                 let mend = "add it: `action: { call: package.Service/Method, request: { … } }`, or `try` with `confirm` and `cancel`";
                 return self.findings.error(rules::WRONG_SHAPE, fields.place, "a step needs an `action`", mend);
@@ -103,7 +117,7 @@ impl Reader {
 
     fn check_tcc(&mut self, fields: &Fields<'_>) {
         let missing: Vec<&str> =
-            ["try", "confirm", "cancel"].into_iter().filter(|word| fields.get(word).is_none()).collect();
+            ["try", "confirm", "cancel"].into_iter().filter(|word| !fields.has_or_means(word)).collect();
         if missing.is_empty() {
             return;
         }

@@ -161,8 +161,10 @@ fn editions_say_what_to_do() {
     let found = Compiled::compile(&document, Version(1), &descriptors).expect_err("editions");
     assert_eq!(
         found.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["t:66:18: error[AM-L051]: `shop.proto` uses Protobuf editions, which can't be read yet — describe the \
-          service in a proto3 file (the bytes on the wire are the same) and upload its descriptor set"]
+        [
+            "t:66:18: error[AM-L051]: this participant's descriptors can't be used: `shop.proto` uses Protobuf editions, which can't be read yet — describe the \
+          service in a proto3 file (the bytes on the wire are the same) and upload its descriptor set"
+        ]
     );
 }
 

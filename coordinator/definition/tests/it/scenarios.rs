@@ -354,7 +354,6 @@ scenarios:
         "t:12:21: error[AM-L021]: the step `book` has no `confirm` — use `action`, `compensate`",
         "t:12:65: error[AM-L009]: `attempts` is 0: it must be a whole number from 1 to 10000 — correct it",
         "t:13:23: error[AM-L003]: \"maybe\" is no such reason — use `stands`, `possible`",
-        "t:14:5: error[AM-L003]: a scenario needs the field `expect` — add it: `expect: { ends: completed }`",
         "t:14:20: error[AM-L002]: a scenario has no field `expects` — did you mean `expect`?",
     ];
     assert_eq!(refused(&definition, file), expected);
