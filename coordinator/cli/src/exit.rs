@@ -53,7 +53,7 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
     /// A file can't be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), mend_of(source))]
     File {
         path: PathBuf,
         #[source]
@@ -171,6 +171,14 @@ fn words_of(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// What to do about a file that can't be read.
+fn mend_of(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::IsADirectory => " — name the files in it",
+        _ => "",
     }
 }
 

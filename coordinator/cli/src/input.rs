@@ -36,14 +36,27 @@ impl JsonArgument {
     /// Reads it all and checks that it is one JSON value.
     pub(crate) fn read(&self) -> Result<Payload, Failure> {
         let (name, bytes) = match self {
-            Self::Inline(text) => ("the JSON given".to_owned(), text.clone().into_bytes()),
+            Self::Inline(text) => ("what was given".to_owned(), text.clone().into_bytes()),
             Self::Stdin => ("stdin".to_owned(), read_stdin()?),
-            Self::File(path) => (path.display().to_string(), read_file(path)?),
+            Self::File(path) => {
+                (path.display().to_string(), read_file(path).map_err(|failure| neither(path, failure))?)
+            }
         };
         match serde_json::from_slice::<IgnoredAny>(&bytes) {
             Ok(_) => Ok(Payload { encoding: Encoding::Json.into(), data: bytes.into() }),
             Err(error) => Err(Failure::Usage(format!("{name} is not JSON: {error}"))),
         }
+    }
+}
+
+/// `--input order_id=1` and `--input order.jsn` look alike.
+fn neither(path: &Path, failure: Failure) -> Failure {
+    match failure {
+        Failure::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Failure::Usage(format!(
+            "{}: {source} — give JSON (`{{…}}`, `[…]`, `\"…\"`), a file with it, or - for stdin",
+            path.display()
+        )),
+        other => other,
     }
 }
 
@@ -54,7 +67,17 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// A file's text.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+    String::from_utf8(read_file(path)?).map_err(|error| {
+        let (bytes, valid) = (error.as_bytes(), error.utf8_error().valid_up_to());
+        let before = String::from_utf8_lossy(&bytes[..valid]);
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.chars().rev().take_while(|it| *it != '\n').count() + 1);
+        let what = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16",
+            _ => "not UTF-8",
+        };
+        Failure::Usage(format!("{}:{line}:{column}: {what} — save it as UTF-8", path.display()))
+    })
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
@@ -69,7 +92,7 @@ fn read_stdin() -> Result<Vec<u8>, Failure> {
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as key=value".to_owned()),
+        _ => Err("there is no `=` between two sides".to_owned()),
     }
 }
 
@@ -98,13 +121,18 @@ mod tests {
     #[test]
     fn a_mistake_is_reported_with_its_place() {
         let error = read("{\"a\": }").expect_err("broken");
-        assert_eq!(error.to_string(), "the JSON given is not JSON: expected value at line 1 column 7");
+        assert_eq!(error.to_string(), "what was given is not JSON: expected value at line 1 column 7");
     }
 
     #[test]
     fn anything_else_is_a_file() {
         let error = read("no-such-file.json").expect_err("missing");
-        assert!(error.to_string().starts_with("no-such-file.json: "), "{error}");
+        assert!(error.to_string().starts_with("no-such-file.json: No such file"), "{error}");
+        let error = read("order_id=1").expect_err("no JSON");
+        assert!(
+            error.to_string().ends_with("— give JSON (`{…}`, `[…]`, `\"…\"`), a file with it, or - for stdin"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod connect;
 #[cfg(feature = "server")]
 mod demo;
 mod exit;
+mod hints;
 mod input;
 mod output;
 mod payload;
@@ -23,10 +24,14 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
-    match commands::run(args::Arguments::parse()) {
+    let arguments = args::Arguments::try_parse().unwrap_or_else(|error| {
+        let given: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        hints::with_tip(error, &args::Arguments::command(), &given).exit()
+    });
+    match commands::run(arguments) {
         Ok(()) => exit::Exit::Ok.into(),
         Err(failure) => {
             eprintln!("amends: {failure}");

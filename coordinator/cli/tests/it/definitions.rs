@@ -79,6 +79,25 @@ fn lint_checks_requests_where_it_has_descriptors() {
 }
 
 #[test]
+fn files_of_another_kind_and_encoding_are_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenarios = file(folder.path(), "ticket.scenarios.yaml", "definition: ticket.saga.yaml\nscenarios: []\n");
+    let run = amends(&["definition", "lint", &scenarios]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.starts_with(&format!("{scenarios}:1:1: error[AM-L003]: this is a file of scenarios")));
+    assert!(run.stdout.contains("help: run it with `amends definition test`") && run.stderr.ends_with(": 1 error\n"));
+
+    for (bytes, place) in [(&b"saga: t\n# caf\xe9\n"[..], "2:6: not UTF-8"), (&b"\xff\xfes\0"[..], "1:1: it is UTF-16")]
+    {
+        let path = folder.path().join("latin.yaml");
+        std::fs::write(&path, bytes).expect("written");
+        let run = amends(&["definition", "lint", &path.display().to_string()]);
+        assert_eq!(run.stderr, format!("amends: {}:{place} — save it as UTF-8\n", path.display()));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    }
+}
+
+#[test]
 fn lint_writes_sarif() {
     let folder = tempfile::tempdir().expect("a folder");
     let source =
@@ -117,6 +136,11 @@ fn explain_prints_the_page_of_a_rule_offline() {
 
     let run = amends(&["definition", "explain"]);
     assert!(run.code == 0 && run.stdout.contains("AM-L041  reads a step that need not have run\n"), "{}", run.stdout);
+
+    for shorter in ["41", "L041"] {
+        let run = amends(&["definition", "explain", shorter]);
+        assert!(run.code == 0 && run.stdout.starts_with("# AM-L041: "), "{shorter}: {}", run.stderr);
+    }
 
     let run = amends(&["definition", "explain", "AM-L999"]);
     assert_eq!(run.code, 2);

@@ -79,6 +79,25 @@ fn mistakes_in_either_file_are_findings_with_a_place() {
 
     let run = amends(&["definition", "test", "no-such.scenarios.yaml"]);
     assert_eq!(run.code, 2, "{}", run.stderr);
+
+    // Each file in the place of another.
+    let alone = folder.path().join("alone.saga.yaml").display().to_string();
+    std::fs::write(&alone, "saga: alone\nsteps: []\n").expect("written");
+    let run = amends(&["definition", "test", &alone]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.ends_with(&format!("no such file: the scenarios of {alone} belong there, beside it\n")));
+
+    let plain = folder.path().join("plain.yaml").display().to_string();
+    std::fs::copy(&alone, &plain).expect("copied");
+    let run = amends(&["definition", "test", &plain]);
+    let (code, line) =
+        (run.code, format!("{plain}:1:1: error[AM-L003]: this is a definition, not a file of scenarios"));
+    assert!(code == 1 && run.stderr.starts_with(&line), "{}", run.stderr);
+
+    std::fs::write(&path, "definition: elsewhere.saga.yaml\nscenarios: []\n").expect("written");
+    let run = amends(&["definition", "test", &path]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.starts_with(&format!("amends: {path}: `definition` names ")), "{}", run.stderr);
 }
 
 #[test]

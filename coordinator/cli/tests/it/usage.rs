@@ -13,12 +13,29 @@ fn refuses(arguments: &[&str], code: i32, expected: &str) {
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
     refuses(&[], 2, "Usage: amends");
-    refuses(&["saga", "stop", "x"], 2, "unrecognized subcommand 'stop'");
+    refuses(
+        &["saga", "stop", "x"],
+        2,
+        "unrecognized subcommand 'stop'\n\n  tip: a similar subcommand exists: 'force-stop'",
+    );
+    refuses(&["lint", "x"], 2, "tip: a similar subcommand exists: 'definition lint'");
+    refuses(&["workflow", "start"], 2, "tip: a similar subcommand exists: 'saga'");
+    refuses(&["definition", "validate", "x"], 2, "tip: a similar subcommand exists: 'lint'");
+    refuses(&["definition", "tset", "x"], 2, "'test'");
+    refuses(&["saga", "frobnicate", "x"], 2, "unrecognized subcommand 'frobnicate'\n\nUsage");
+    refuses(&["saga", "start", "checkout", "--wait", "10s"], 2, "tip: write `--wait=10s`");
+    refuses(&["saga", "start", "checkout", "order-1"], 2, "tip: a saga's id is given by `--id order-1`");
+    refuses(&["definition", "lint", "x.yaml", "--json"], 2, "tip: write `--output json`");
     refuses(&["saga", "retry", "x"], 2, "--reason <TEXT>");
     refuses(&["saga", "list", "--status", "broken"], 2, "force_stopped");
     refuses(&["saga", "list", "--stuck-reason", "broken"], 2, "no such reason");
     refuses(&["saga", "start", "checkout", "--id", "a", "--request-id", "b"], 2, "cannot be used with");
-    refuses(&["saga", "start", "checkout", "--label", "order"], 2, "key=value");
+    refuses(&["saga", "start", "checkout", "--label", "order"], 2, "--label <KEY=VALUE>': there is no `=`");
+    refuses(
+        &["definition", "lint", "x.yaml", "--descriptors", "payment.bin"],
+        2,
+        "<PARTICIPANT=FILE>': there is no `=`",
+    );
     refuses(&["saga", "start", "checkout", "--wait=soon"], 2, "30s, 5m or 1h");
     refuses(&["saga", "resolve", "x", "--step", "charge", "--reason", "r"], 2, "--did-not-happen");
     refuses(&["saga", "list", "--address", "localhost"], 2, "write http://host:port");
@@ -33,7 +50,13 @@ fn bad_files_and_bad_json_are_found_before_anything_is_sent() {
         2,
         "is not JSON: EOF while parsing an object at line 1",
     );
+    refuses(
+        &["saga", "start", "checkout", "--input", "order_id=1"],
+        2,
+        "give JSON (`{…}`, `[…]`, `\"…\"`), a file with it",
+    );
     refuses(&["definition", "register", "missing.yaml"], 2, "missing.yaml: No such file");
+    refuses(&["definition", "lint", "."], 2, "— name the files in it");
     let run = amends_with_input(&["saga", "start", "checkout", "--input", "-"], "{]");
     assert_eq!(
         (run.code, run.stderr.as_str()),

@@ -20,7 +20,9 @@ pub(crate) struct Explain {
 impl Explain {
     pub(super) fn run(self, common: &Common) -> Result<(), Failure> {
         let Some(asked) = self.rule else { return list(common) };
-        let id = asked.to_ascii_uppercase();
+        let digits = asked.trim_start_matches(|first: char| !first.is_ascii_digit());
+        // `41`, `L041` and `am-l041` too.
+        let id = format!("AM-L{digits:0>3}");
         let (Some(title), Some(page)) = (rules::title(&id), rules::page(&id)) else {
             let mend = "`amends definition explain` lists them";
             return Err(Failure::Usage(format!("there is no rule {asked:?} — {mend}")));

@@ -48,7 +48,13 @@ impl Test {
         let begun = Instant::now();
         let (mut all, mut called) = (Vec::new(), BTreeSet::new());
         for file in &self.files {
-            all.push(self.file(&scenarios_of(file), &mut called)?);
+            let scenarios = scenarios_of(file);
+            if scenarios != *file && !scenarios.exists() {
+                let (scenarios, file) = (scenarios.display(), file.display());
+                let message = format!("{scenarios}: no such file: the scenarios of {file} belong there, beside it");
+                return Err(Failure::Usage(message));
+            }
+            all.push(self.file(&scenarios, &mut called)?);
         }
         self.refuse_strangers(&called)?;
         let took = begun.elapsed();
@@ -62,13 +68,14 @@ impl Test {
             written.map_err(|source| Failure::File { path: path.clone(), source })?;
         }
         eprintln!(
-            "amends: {count} scenarios, {} passed, {failed} failed, in {:.1} ms",
+            "amends: {}, {} passed, {failed} failed, in {:.1} ms",
+            scenarios(count),
             count - failed,
             took.as_secs_f64() * 1000.0
         );
         match failed {
             0 => Ok(()),
-            failed => Err(Failure::Findings(format!("{failed} of {count} scenarios failed"))),
+            failed => Err(Failure::Findings(format!("{failed} of {} failed", scenarios(count)))),
         }
     }
 
@@ -87,6 +94,10 @@ impl Test {
         let name = path.display().to_string();
         let scenarios = shown(parse_scenarios(&read_text(path)?, format(path), &name), path)?;
         let definition = path.parent().unwrap_or(Path::new("")).join(scenarios.definition());
+        if !definition.exists() {
+            let message = format!("{name}: `definition` names {}, and there is no such file", definition.display());
+            return Err(Failure::Usage(message));
+        }
         let compiled = self.compile(&definition)?;
         called.extend(compiled.participants().iter().map(ToString::to_string));
         let scenarios: Scenarios = shown(scenarios.bind(&compiled), path)?;
@@ -120,6 +131,10 @@ fn shown<T>(result: Result<T, Vec<Finding>>, path: &Path) -> Result<T, Failure> 
             .err()
             .unwrap_or_else(|| Failure::Findings(path.display().to_string()))
     })
+}
+
+fn scenarios(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "scenario" } else { "scenarios" })
 }
 
 fn format(path: &Path) -> Format {

@@ -131,6 +131,9 @@ pub(super) fn schema(random: &mut Random, depth: usize) -> Value {
     Value::Object(object)
 }
 
+/// About the longest list, in bytes: as much as one request may have. Lists of lists of long texts grow by the power.
+const VALUE_MAX: usize = 1 << 20;
+
 /// A value that could be an input or an output.
 pub(super) fn value(random: &mut Random, depth: usize) -> Value {
     match random.below(if depth == 0 { 7 } else { 10 }) {
@@ -143,7 +146,7 @@ pub(super) fn value(random: &mut Random, depth: usize) -> Value {
         6 => "ab ".repeat(random.size(4_000)).into(),
         7 => {
             let item = value(random, depth - 1);
-            let length = random.size(300);
+            let length = random.size(300).min(VALUE_MAX / item.to_string().len());
             Value::Array(vec![item; length])
         }
         _ => {

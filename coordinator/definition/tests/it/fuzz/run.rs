@@ -17,7 +17,12 @@ use serde_json::Value;
 use super::cases::{Made, World};
 
 impl Made {
+    /// The seed gives the whole of it again, so that a long one is cut.
     pub(super) fn shown(&self) -> String {
+        self.text().chars().take(100_000).collect()
+    }
+
+    fn text(&self) -> String {
         match self {
             Self::Definition { source, format, input } => format!("{format:?}\n{source}\n--- input\n{input}"),
             Self::Input { schema, json } => format!("{schema}\n--- input\n{}", String::from_utf8_lossy(json)),
