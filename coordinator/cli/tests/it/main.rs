@@ -5,6 +5,7 @@
 
 mod canned;
 mod definitions;
+mod docs;
 mod fake;
 mod harness;
 mod help;

@@ -68,7 +68,7 @@ impl Gateway {
         let (route, values) = match self.table.find(&head.method, path) {
             Found::Route(route, values) => (route, values),
             Found::Otherwise(methods) => {
-                let message = format!("{path} is not for {}; see the header Allow", head.method);
+                let message = not_for(&head.method, path, &methods);
                 return Err(Problem::other_methods(methods, message));
             }
             Found::Nothing(nearest) => return Err(no_such_path(&head.method, path, nearest)),
@@ -139,6 +139,16 @@ pub(super) async fn serve(State(gateway): State<Arc<Gateway>>, request: Request)
 pub(super) fn decode(of: &MessageDescriptor, bytes: Bytes) -> Result<DynamicMessage, Status> {
     let unreadable = |error| Status::internal(format!("the answer can't be shown as JSON: {error}"));
     DynamicMessage::decode(of.clone(), bytes).map_err(unreadable)
+}
+
+fn not_for(verb: &http::Method, path: &str, methods: &[http::Method]) -> String {
+    let methods: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
+    let mut message = format!("{path} is for {}, not for {verb}", methods.join(", "));
+    if path.to_ascii_lowercase().contains("%3a") {
+        // Escaped, it is a part of the name before it, which no name has.
+        message.push_str("; write the `:` before the verb as it is, not as %3A");
+    }
+    message
 }
 
 fn no_such_path(verb: &http::Method, path: &str, nearest: Option<&Route>) -> Problem {

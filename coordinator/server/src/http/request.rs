@@ -6,7 +6,7 @@
 use axum::http::HeaderMap;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 
-use super::json::{Misfit, is_well_known, read, read_leaf};
+use super::json::{Misfit, is_well_known, others, read, read_leaf};
 use super::routes::{BodyOf, Route};
 
 /// Makes starting something twice one thing.
@@ -60,7 +60,7 @@ fn from_query(message: &mut DynamicMessage, route: &Route, name: &str, text: &st
         let (first, more) = rest.split_once('.').map_or((rest, None), |(first, more)| (first, Some(more)));
         let of = prost_reflect::ReflectMessage::descriptor(within);
         let Some(field) = of.get_field_by_json_name(first).or_else(|| of.get_field_by_name(first)) else {
-            return refuse("there is no such query parameter; /openapi.json lists them");
+            return refuse(&format!("there is no such query parameter; {}", others(&of, first)));
         };
         if matches!(&route.body, BodyOf::Field(body) if *body == field) {
             return refuse("this field is the body");

@@ -10,7 +10,9 @@ on_both_stores! { bad_starts unknown_things oversized_payloads too_many_requests
 
 async fn bad_starts(memory: Memory) {
     let (mut server, shop) = Server::with_shop(&memory).await;
+    let deep = format!(r#"{{"order_id":{}{}}}"#, "[".repeat(200), "]".repeat(200));
     for (input, expected) in [
+        (deep.as_str(), "input: the input is nested too deeply at line 1, column "),
         ("{oops", "input: the input is not JSON: line 1, column 2"),
         (r#"{"order_id":"o"}"#, "\"amount\" is missing"),
         (r#"{"order_id":"o","amount":"12"}"#, "input/amount"),

@@ -17,7 +17,7 @@ use std::fmt;
 use prost_reflect::MessageDescriptor;
 use serde_json::value::RawValue;
 
-pub(super) use read::{read, read_leaf};
+pub(super) use read::{others, read, read_leaf};
 pub(super) use show::show;
 
 const PAYLOAD: &str = "amends.v1.Payload";

@@ -181,12 +181,34 @@ fn leaf(field: &FieldDescriptor, json: &str) -> Result<Option<Value>, (String, P
         Err(error) => {
             let place = (error.line() > 1).then(|| (error.line() - 1, error.column().max(1)));
             let mut problem = without_place(&error);
-            if let Kind::Enum(of) = field.kind() {
-                let names: Vec<String> = of.values().map(|value| value.name().to_owned()).collect();
-                problem = format!("{problem}; use one of {}", names.join(", "));
+            if let Some(expected) = expected(&field.kind()) {
+                problem = format!("{problem}; {expected}");
             }
             Err((problem, place))
         }
+    }
+}
+
+/// How a value is written, where the library doesn't say so.
+fn expected(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Enum(of) => {
+            let names = of.values().map(|value| value.name().to_owned());
+            // What stands for "not given" is no choice.
+            let names: Vec<String> = names.filter(|name| !name.ends_with("_UNSPECIFIED")).collect();
+            Some(format!("use one of {}", names.join(", ")))
+        }
+        Kind::Uint32 => Some(format!("write a whole number from 0 to {}", u32::MAX)),
+        Kind::Uint64 => Some(format!("write a whole number from 0 to {}", u64::MAX)),
+        Kind::Int32 | Kind::Int64 => Some("write a whole number".to_owned()),
+        Kind::Bytes => Some("write base64".to_owned()),
+        Kind::Message(of) if of.is_map_entry() => expected(&of.map_entry_value_field().kind()),
+        Kind::Message(of) => match of.full_name() {
+            "google.protobuf.Duration" => Some("write seconds: \"1.5s\", \"300s\"".to_owned()),
+            "google.protobuf.Timestamp" => Some("write it as in RFC 3339: \"2026-01-31T12:00:00Z\"".to_owned()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -197,6 +219,11 @@ fn malformed(text: &str, error: &serde_json::Error) -> Misfit {
     let field = match serde_path_to_error::deserialize::<_, serde_json::Value>(&mut reader) {
         Err(found) if found.path().to_string() != "." => found.path().to_string(),
         Ok(_) | Err(_) => String::new(),
+    };
+    // A name that can't be read has none.
+    let field = match field.strip_suffix('?') {
+        Some(before) => before.trim_end_matches('.').to_owned(),
+        None => field,
     };
     let problem = if text.trim().is_empty() {
         "the body is empty; a JSON object is expected".to_owned()
@@ -214,13 +241,19 @@ fn without_place(error: &serde_json::Error) -> String {
 
 fn unknown(of: &MessageDescriptor, path: &[String]) -> String {
     let name = path.last().map(String::as_str).unwrap_or_default();
+    format!("there is no such field; {}", others(of, name))
+}
+
+/// The field that was meant, or all that there are.
+pub(crate) fn others(of: &MessageDescriptor, name: &str) -> String {
     let known: Vec<String> = of.fields().map(|field| field.json_name().to_owned()).collect();
-    match known.iter().map(|known| (strsim::levenshtein(known, name), known)).min() {
-        Some((far, nearest)) if far <= name.len().div_ceil(3) => {
-            format!("there is no such field; did you mean {nearest:?}?")
-        }
-        Some(_) => format!("there is no such field; there are {}", known.join(", ")),
-        None => "there is no such field; this object has none".to_owned(),
+    // `id` for `sagaId`.
+    let ending = known.iter().find(|known| name.len() > 1 && known.to_lowercase().ends_with(&name.to_lowercase()));
+    match (known.iter().map(|known| (strsim::levenshtein(known, name), known)).min(), ending) {
+        (Some((far, nearest)), _) if far <= name.len().div_ceil(3) => format!("did you mean {nearest:?}?"),
+        (_, Some(ending)) => format!("did you mean {ending:?}?"),
+        (Some(_), None) => format!("there are {}", known.join(", ")),
+        (None, None) => "this object has none".to_owned(),
     }
 }
 

@@ -109,6 +109,17 @@ fn a_misfit_says_where_and_what() {
         ),
         ("DidNotHappen", "{\"x\": 1}", "line 1, column 2: x: there is no such field; this object has none"),
         ("StartSagaRequest", "{\"version\":\n  -1}", "line 2, column 4: version: "),
+        (
+            "StartSagaRequest",
+            "{\"id\": \"a\"}",
+            "line 1, column 2: id: there is no such field; did you mean \"sagaId\"?",
+        ),
+        ("StartSagaRequest", "{'sagaId': 'a'}", "line 1, column 2: this is not JSON: key must be a string"),
+        (
+            "StartSagaRequest",
+            "{\"labels\":{\"a\":\"b\",}}",
+            "line 1, column 20: labels: this is not JSON: key must be a string",
+        ),
         ("StartSagaRequest", "[]", "line 1, column 1: an object is expected"),
         ("StartSagaRequest", "{\"saga_id\":\"a\",\"sagaId\":\"b\"}", "line 1, column 25: sagaId: it is given twice"),
         ("StartSagaRequest", " ", "line 1, column 1: the body is empty; a JSON object is expected"),
@@ -139,7 +150,17 @@ fn a_misfit_says_where_and_what() {
         let found = refused(message, body);
         assert!(found.starts_with(expected), "{body}: {found}");
     }
-    assert!(refused("ListSagasRequest", "{\"stuckReason\":\"X\"}").contains("use one of STUCK_REASON_UNSPECIFIED, "));
+    for (message, body, expected) in [
+        ("ListSagasRequest", "{\"stuckReason\":\"X\"}", "use one of STUCK_REASON_"),
+        ("Participant", "{\"codes\":{\"ABORTED\":\"rejected\"}}", "use one of CODE_MEANING_"),
+        ("StartSagaRequest", "{\"version\":\"new\"}", "; write a whole number from 0 to 4294967295"),
+        ("StartSagaRequest", "{\"wait\":\"5m\"}", "; write seconds: \"1.5s\", \"300s\""),
+        ("StartSagaRequest", "{\"wait\":30}", "; write seconds: \"1.5s\", \"300s\""),
+        ("RetrySagaRequest", "{\"expectedRevision\":\"x\"}", "; write a whole number from 0 to 18446744073709551615"),
+    ] {
+        let found = refused(message, body);
+        assert!(found.contains(expected) && !found.contains("_UNSPECIFIED"), "{body}: {found}");
+    }
     assert_eq!(read(&of("Saga"), b"{\n\xff").unwrap_err().to_string(), "line 2, column 1: the body is not UTF-8");
 }
 

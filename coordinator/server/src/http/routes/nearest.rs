@@ -17,6 +17,17 @@ pub(super) fn nearest<'r>(routes: &'r [Route], verb: &Method, path: &str) -> Opt
 
 fn distance(template: &Template, path: &str) -> usize {
     let path = path.trim_matches('/');
+    let alike = alike(template, path);
+    match path.rsplit_once('/') {
+        // `/cancel` for `:cancel`.
+        Some((before, verb)) if !verb.contains(':') => {
+            alike.min(self::alike(template, &format!("{before}:{verb}")) + 1)
+        }
+        _ => alike,
+    }
+}
+
+fn alike(template: &Template, path: &str) -> usize {
     let last = path.rfind('/').map_or(0, |at| at + 1);
     let (path, verb) = match path[last..].find(':') {
         Some(at) => (&path[..last + at], &path[last + at + 1..]),

@@ -68,6 +68,10 @@ fn another_method_or_path_says_what_there_is() {
         (Method::GET, "/v1/saga/o-1", "GET /v1/sagas/{sagaId}"),
         (Method::GET, "/v1/sagas/o-1:wacth", "GET /v1/sagas/{sagaId}:watch"),
         (Method::POST, "/v1/sagas/o-1/steps/pay:completed", "POST /v1/sagas/{sagaId}/steps/{step}:complete"),
+        (Method::POST, "/v1/sagas/o-1/cancel", "POST /v1/sagas/{sagaId}:cancel"),
+        (Method::POST, "/v1/sagas/o-1/steps/pay/complete", "POST /v1/sagas/{sagaId}/steps/{step}:complete"),
+        (Method::GET, "/v1/sagas/o-1/watch", "GET /v1/sagas/{sagaId}:watch"),
+        (Method::GET, "/v1/sagas/o-1/histori", "GET /v1/sagas/{sagaId}/history"),
         (Method::GET, "/v1/sagas/", "GET /v1/sagas"),
         (Method::GET, "/v1", "GET /v1/definitions"),
     ] {

@@ -10,6 +10,7 @@ async fn paths_and_methods() {
         ("/v1/saga", "the nearest is GET /v1/sagas;"),
         ("/v1/sagas/o-1/histroy", "the nearest is GET /v1/sagas/{sagaId}/history;"),
         ("/v1/sagas/o-1:wach", "the nearest is GET /v1/sagas/{sagaId}:watch;"),
+        ("/v1/sagas/o-1/watch", "the nearest is GET /v1/sagas/{sagaId}:watch;"),
         ("/v1", "the nearest is GET /v1/definitions;"),
     ] {
         let answer = get(&server, path).await;
@@ -20,6 +21,10 @@ async fn paths_and_methods() {
         let answer = ask(&server, verb, path, &[], "").await;
         assert_eq!((answer.refusal().0, answer.header("allow")), (405, allow), "{path}");
     }
+    let wrong_verb = ask(&server, "GET", "/v1/sagas/o-1:cancel", &[], "").await;
+    assert!(wrong_verb.text.contains("/v1/sagas/o-1:cancel is for POST, not for GET\""), "{}", wrong_verb.text);
+    let escaped = post(&server, "/v1/sagas/o-1%3Acancel", "{}").await;
+    assert!(escaped.refusal().0 == 405 && escaped.text.contains("not as %3A"), "{}", escaped.text);
     assert_eq!(ask(&server, "HEAD", "/v1/sagas", &[], "").await.status, 200);
     server.stop().await.unwrap();
 }
@@ -45,7 +50,7 @@ async fn fields_and_parameters() {
             "/v1/sagas/o-1/steps/s:skip",
             "{\"reason\":\"r\",\"operation\":\"UNDO\"}",
             "operation",
-            "use one of OPERATION_UNSPECIFIED, ",
+            "use one of OPERATION_ACTION, ",
         ),
     ] {
         let answer = post(&server, path, body).await;
@@ -66,6 +71,8 @@ async fn fields_and_parameters() {
     ] {
         assert_eq!(get(&server, path).await.refusal(), (400, 3, "INVALID".to_owned(), field.to_owned()), "{path}");
     }
+    let near = get(&server, "/v1/sagas?status=x").await;
+    assert!(near.text.contains(r#"did you mean \"statuses\"?"#), "{}", near.text);
     let body_on_get = ask(&server, "GET", "/v1/sagas", &[], "{}").await;
     assert!(body_on_get.text.contains("takes no body"), "{body_on_get:?}");
     server.stop().await.unwrap();
