@@ -60,7 +60,7 @@ pub enum DescriptorsError {
     #[error("they can't be linked: {0} — generate them again from the participant's .proto files")]
     Unlinkable(#[source] prost_reflect::DescriptorError),
     /// A service that isn't in them.
-    #[error("there is no service `{service}` — {mend}")]
+    #[error("there is no service `{}` — {mend}", shown(service))]
     UnknownService {
         /// The service.
         service: String,
@@ -68,7 +68,7 @@ pub enum DescriptorsError {
         mend: String,
     },
     /// A method that the service doesn't have.
-    #[error("`{service}` has no method `{method}` — {mend}")]
+    #[error("`{}` has no method `{}` — {mend}", shown(service), shown(method))]
     UnknownMethod {
         /// The service.
         service: String,
