@@ -7,6 +7,7 @@ mod fleet;
 mod kill;
 mod languages;
 mod languages_kill;
+mod mistaken;
 mod openapi;
 mod python;
 mod qr;
