@@ -12,6 +12,8 @@ const FINDINGS_MAX: usize = 200;
 const WORD_LENGTH_MAX: usize = 48;
 /// Most known words that one is compared with.
 const COMPARED_MAX: usize = 512;
+/// Most characters of a message, and of a mend. The longest of our own words are far shorter; what a team wrote may be anything.
+const TEXT_MAX: usize = 1_200;
 /// Most names that a mend lists.
 const LISTED_MAX: usize = 24;
 
@@ -122,6 +124,7 @@ impl Findings {
             self.found.pop();
         }
         let (file, step) = (Arc::clone(&self.file), self.step.clone());
+        let (message, mend) = (fitted(message), fitted(mend));
         let finding = Finding { rule, severity, message, mend, step, file, line: at.line, column: at.column };
         if !self.found.contains(&finding) {
             self.found.push(finding);
@@ -161,6 +164,18 @@ pub(crate) fn shown(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// A text without its middle where it is too long: what is wrong stands at its beginning or at its end.
+fn fitted(text: String) -> String {
+    let length = text.chars().count();
+    if length <= TEXT_MAX {
+        return text;
+    }
+    let half = TEXT_MAX / 2;
+    let beginning: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(length - half).collect();
+    format!("{beginning} … {end}")
 }
 
 /// A duration as a team would write it.
@@ -230,6 +245,16 @@ mod tests {
             finding.to_string(),
             "checkout.saga.yaml:4:7: error[AM-L002]: a step has no field `actoin` — did you mean `action`?"
         );
+    }
+
+    #[test]
+    fn a_text_of_any_length_fits_into_a_finding() {
+        let mut findings = Findings::new(&"t".into());
+        let word = "é".repeat(100_000);
+        findings.error("AM-L007", Place::START, format!("`saga` has no `{word}`"), format!("`{word}` isn't known"));
+        let found = findings.into_sorted();
+        assert!(found[0].message.starts_with("`saga` has no `é") && found[0].message.ends_with("é`"), "{}", found[0]);
+        assert!(found[0].mend.ends_with("isn't known") && found[0].mend.chars().count() < 1_300, "{}", found[0]);
     }
 
     #[test]
