@@ -1,6 +1,7 @@
 //! Transitions per second on this machine's disk, by batch size and by callers. Asserts nothing: figures aren't tests.
 //!
-//! `make bench-store`.
+//! `make bench-store` for the embedded store; `make bench-store STORE=redis` for a Redis of its own, synced at each commit and
+//! each second.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring program, not a part of the crate")]
 
@@ -11,18 +12,37 @@ use amends_engine::ids::{Operation, SagaKey, StepIndex};
 use amends_engine::payload::{Digest, Payload, PayloadKey};
 use amends_engine::saga::{OperationState, OperationStatus, SagaState, StepState};
 use amends_engine::time::Timestamp;
+use amends_redis_lab::{Server, Settings};
 use amends_store::conformance::support::{Owner, entry, key, state};
-use amends_store::{Commit, Committed, OpenOptions, SqliteStore, Store as _, record};
-
-fn sqlite(dir: &std::path::Path) -> SqliteStore {
-    SqliteStore::open(OpenOptions::new(dir)).unwrap()
-}
+use amends_store::redis::{Address, Durability, RedisOptions};
+use amends_store::{Commit, Committed, OpenOptions, RedisStore, SqliteStore, Store, record};
 
 #[tokio::main]
 async fn main() {
-    by_batch().await;
+    if std::env::args().any(|word| word == "redis") {
+        for (fsync, durability) in [("always", Durability::Strict), ("everysec", Durability::Relaxed)] {
+            println!("appendfsync {fsync}");
+            by_batch(async || redis(fsync, durability).await).await;
+        }
+        return;
+    }
+    by_batch(async || sqlite()).await;
     by_callers().await;
     records();
+}
+
+/// A store with what it stands in, which goes with it.
+type Standing<S> = (S, Box<dyn std::any::Any>);
+
+fn sqlite() -> Standing<SqliteStore> {
+    let dir = tempfile::tempdir().unwrap();
+    (SqliteStore::open(OpenOptions::new(dir.path())).unwrap(), Box::new(dir))
+}
+
+async fn redis(fsync: &str, durability: Durability) -> Standing<RedisStore> {
+    let server = Server::start(&Settings::strict().with("appendfsync", fsync).with("maxmemory", "2147483648"));
+    let options = RedisOptions::new(Address::parse(&server.url()).unwrap());
+    (RedisStore::open(RedisOptions { durability, ..options }).await.unwrap(), Box::new(server))
 }
 
 /// Commits of one saga: its start and three steps.
@@ -63,11 +83,10 @@ fn transition(owner: &Owner<'_>, key: &SagaKey, revision: u64) -> Commit {
     commit
 }
 
-async fn by_batch() {
+async fn by_batch<S: Store>(make: impl AsyncFn() -> Standing<S>) {
     println!("batch   transitions/s (one caller; insert and three updates per saga, 1-2 payloads of 128 bytes each)");
     for (batch, sagas) in [(1, 1_000), (8, 4_000), (64, 16_000), (256, 32_000)] {
-        let dir = tempfile::tempdir().unwrap();
-        let store = sqlite(dir.path());
+        let (store, _standing) = make().await;
         let owner = Owner::of(&store, "node-a").await;
         let keys: Vec<SagaKey> = (0..sagas).map(|number| key(&format!("order-{number:08}"))).collect();
         let rounds = (0..COMMITS).flat_map(|revision| keys.chunks(batch).map(move |keys| (revision, keys)));
@@ -76,18 +95,18 @@ async fn by_batch() {
         let begun = Instant::now();
         for commits in batches.drain(..) {
             let answers = store.commit(commits).await;
-            assert!(answers.iter().all(|answer| matches!(answer, Ok(Committed::Now))));
+            assert!(answers.iter().all(|answer| matches!(answer, Ok(Committed::Now { .. }))));
         }
         let rate = (sagas * COMMITS) as f64 / begun.elapsed().as_secs_f64();
-        println!("{batch:>5}   {rate:>8.0}   {:?}", store.stats());
+        println!("{batch:>5}   {rate:>8.0}");
     }
 }
 
 async fn by_callers() {
     println!("callers transitions/s (each commits one at a time)");
     for callers in [1_u64, 16, 64, 256] {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(sqlite(dir.path()));
+        let (store, _standing) = sqlite();
+        let store = Arc::new(store);
         let leases = Owner::of(&*store, "node-a").await.leases;
         let each = 8_000 / callers.max(16);
         let begun = Instant::now();

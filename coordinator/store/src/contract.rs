@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::{CommitError, StoreError};
+pub use crate::membership::{Acquired, NodeRecord, Tenure};
 
 /// A fixed partition of the sagas, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,13 +109,28 @@ impl Commit {
     }
 }
 
-/// A commit that is in the store.
+/// A commit that is in the store, with the shard's commit number: +1 for every commit that is accepted, never down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
     /// Now.
-    Now,
-    /// By an earlier attempt with the same op id and content.
-    Duplicate,
+    Now {
+        /// The number that this commit got.
+        number: u64,
+    },
+    /// By an earlier attempt with the same op id and content; it counts only once.
+    Duplicate {
+        /// The shard's number now, which is at least the one that the earlier attempt got.
+        number: u64,
+    },
+}
+
+impl Committed {
+    /// The shard's commit number after it.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Now { number } | Self::Duplicate { number } => *number,
+        }
+    }
 }
 
 /// A saga as it was last committed.
@@ -273,9 +289,14 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Takes a shard, whoever had it: the new epoch is max(stored epoch + 1, store time in ms), so that it is higher than
     /// any earlier one of any shard, store, restore or migration. Refused with [`StoreError::Held`] while another node's
-    /// lease is still valid.
-    async fn acquire(&self, shard: ShardId, node: &str, nonce: Nonce, lease_for: Duration)
-    -> Result<Lease, StoreError>;
+    /// lease is still valid, and with [`StoreError::Closed`] for a store that isn't in use (`transfer::Standing`).
+    async fn acquire(
+        &self,
+        shard: ShardId,
+        node: &str,
+        nonce: Nonce,
+        lease_for: Duration,
+    ) -> Result<Acquired, StoreError>;
 
     /// Makes a lease valid for another `lease_for` from now. [`StoreError::LeaseLost`] when somebody else has the shard.
     async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError>;
@@ -283,6 +304,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Gives a shard back, so that another node can take it at once; the lease writes nothing more. Not an error when it was
     /// lost already.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Who has which shard: every one that was ever acquired, by shard. One cheap read, for placement and for people.
+    async fn tenures(&self) -> Result<Vec<Tenure>, StoreError>;
+
+    /// Says that a node is there: adds its record or replaces the one of that name, and sets when it was heard.
+    async fn heartbeat(&self, node: &NodeRecord) -> Result<(), StoreError>;
+
+    /// Removes a node's record: it has stopped, or has been silent for long. Not an error when there is none.
+    async fn forget_node(&self, name: &str) -> Result<(), StoreError>;
+
+    /// All nodes that were heard and not forgotten, by name. Whether one still lives is the caller's judgement, by its age.
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError>;
 
     /// Writes each commit or says why not, in the order given; the answers are in the same order. A commit is judged in this
     /// order: shard, fence, repeat, revision, written once. Times past `i64::MAX` ms may be kept as that.

@@ -51,9 +51,19 @@ pub enum StoreError {
         /// How many there are.
         shards: u16,
     },
+    /// The store is an unfinished copy, or was moved elsewhere: nobody may work on it.
+    #[error("the store takes no work: {why}")]
+    Closed {
+        /// Why, and the mend.
+        why: String,
+    },
     /// The store can't be reached or is busy; a write may have happened.
     #[error("the store didn't answer")]
     Unavailable(#[source] Source),
+    /// The store must not be used as it is: it isn't as durable as it has to be, was wiped, or isn't the right one. Nothing was
+    /// written. It can be used again by itself when what is said is mended.
+    #[error("the store is frozen: {0}")]
+    Frozen(String),
     /// The store is damaged or was made by something else.
     #[error("the store can't be read: {what}")]
     Corrupt {
@@ -71,7 +81,7 @@ impl StoreError {
         match self {
             Self::Held { .. } | Self::Unavailable(_) => Class::Retryable,
             Self::LeaseLost | Self::Conflict { .. } => Class::Conflict,
-            Self::NoSuchShard { .. } | Self::Corrupt { .. } => Class::Permanent,
+            Self::NoSuchShard { .. } | Self::Closed { .. } | Self::Frozen(_) | Self::Corrupt { .. } => Class::Permanent,
         }
     }
 }

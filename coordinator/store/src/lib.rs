@@ -1,5 +1,5 @@
-//! What Amends remembers: the contract ([`contract`]), the reference in memory, the embedded SQLite, and the suite that
-//! proves them equal.
+//! What Amends remembers: the contract ([`contract`]), the reference in memory, the embedded SQLite, Redis, the suite that
+//! proves them equal, and the way from one to another ([`transfer`]).
 //!
 //! It never decides anything about a saga. Records are versioned protobuf ([`record`]); every released format stays readable,
 //! which golden fixtures prove.
@@ -8,13 +8,19 @@
 pub mod conformance;
 pub mod contract;
 pub mod error;
+mod members;
+pub mod membership;
 pub mod memory;
+mod planted;
 pub mod record;
+pub mod redis;
 pub mod sqlite;
 mod stats;
+pub mod transfer;
 
 pub use contract::*;
 pub use error::{Class, CommitError, StoreError};
 pub use memory::MemoryStore;
+pub use redis::{RedisOpenError, RedisOptions, RedisStore};
 pub use sqlite::{OpenError, OpenOptions, SqliteStore};
 pub use stats::Stats;

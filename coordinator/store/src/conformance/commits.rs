@@ -70,7 +70,7 @@ pub async fn a_repeat_is_a_duplicate(store: &dyn Store) {
     let commit = Commit { payloads: vec![input()], history: vec![entry(0)], ..owner.draft(&key, 0) };
     owner.write(commit.clone()).await;
     let answers = store.commit(vec![commit.clone(), commit]).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(Committed::Duplicate))), "{answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(Committed::Duplicate { .. }))), "{answers:?}");
     assert_eq!(owner.revision(&key).await, 1);
 }
 
@@ -84,7 +84,7 @@ pub async fn a_repeat_is_recognised_behind_later_commits(store: &dyn Store) {
     }
     for commit in &commits {
         let answer = owner.commit(commit.clone()).await;
-        assert!(matches!(answer, Ok(Committed::Duplicate)), "revision {}: {answer:?}", commit.expected_revision);
+        assert!(matches!(answer, Ok(Committed::Duplicate { .. })), "revision {}: {answer:?}", commit.expected_revision);
     }
     assert_eq!(owner.revision(&key).await, OPS_REMEMBERED as u64);
 }
@@ -115,12 +115,12 @@ pub async fn a_rejected_commit_fails_alone(store: &dyn Store) {
     batch[4].lease.nonce = Nonce(0);
     let answers = store.commit(batch).await;
     assert_eq!(answers.len(), 6);
-    assert!(matches!(answers[0], Ok(Committed::Now)), "{answers:?}");
+    assert!(matches!(answers[0], Ok(Committed::Now { .. })), "{answers:?}");
     assert!(matches!(answers[1], Err(CommitError::Fenced)), "{answers:?}");
     assert!(matches!(answers[2], Err(CommitError::Stale { expected: 7, found: 0 })), "{answers:?}");
     assert!(matches!(answers[3], Err(CommitError::Overwrite { .. })), "{answers:?}");
     assert!(matches!(answers[4], Err(CommitError::Fenced)), "{answers:?}");
-    assert!(matches!(answers[5], Ok(Committed::Now)), "{answers:?}");
+    assert!(matches!(answers[5], Ok(Committed::Now { .. })), "{answers:?}");
     for (key, revision) in keys.iter().zip([1, 0, 0, 1, 0, 1]) {
         assert_eq!(owner.revision(key).await, revision, "{key}");
     }
@@ -131,7 +131,7 @@ pub async fn one_saga_may_be_twice_in_a_batch(store: &dyn Store) {
     let owner = Owner::of(store, "node-a").await;
     let key = key("order-1");
     let answers = store.commit(vec![owner.draft(&key, 0), owner.draft(&key, 1), owner.draft(&key, 1)]).await;
-    assert!(matches!(answers[..2], [Ok(Committed::Now), Ok(Committed::Now)]), "{answers:?}");
+    assert!(matches!(answers[..2], [Ok(Committed::Now { .. }), Ok(Committed::Now { .. })]), "{answers:?}");
     assert!(matches!(answers[2], Err(CommitError::Stale { expected: 1, found: 2 })), "{answers:?}");
     assert_eq!(owner.revision(&key).await, 2);
 }

@@ -11,7 +11,7 @@ use crate::error::{CommitError, StoreError};
 const SHARD: ShardId = ShardId(0);
 
 async fn take(store: &dyn Store, node: &str, nonce: u128, lease_for: Duration) -> Lease {
-    store.acquire(SHARD, node, Nonce(nonce), lease_for).await.expect("the shard is free")
+    store.acquire(SHARD, node, Nonce(nonce), lease_for).await.expect("the shard is free").lease
 }
 
 /// Every tenure is higher than the one before, and at least the store's time in ms (semantics A7).
@@ -26,7 +26,7 @@ pub async fn epochs_rise_and_follow_the_time(store: &dyn Store) {
         last = lease.epoch;
     }
     if store.info().shards > 1 {
-        let other = store.acquire(ShardId(1), "node-a", Nonce(1), LONG).await.expect("the shard is free");
+        let other = store.acquire(ShardId(1), "node-a", Nonce(1), LONG).await.expect("the shard is free").lease;
         assert!(other.epoch.0 >= before.0, "the first tenure of a shard follows the time too");
     }
 }
@@ -59,7 +59,7 @@ pub async fn an_expired_lease_that_nobody_took_still_writes(store: &dyn Store) {
     let mut owner = Owner::of(store, "node-a").await;
     let key = key("order-1");
     let shard = owner.lease(&key).shard;
-    let short = store.acquire(shard, "node-a", Nonce(9), Duration::ZERO).await.expect("its own");
+    let short = store.acquire(shard, "node-a", Nonce(9), Duration::ZERO).await.expect("its own").lease;
     owner.leases[usize::from(shard.0)] = short;
     owner.write(owner.draft(&key, 0)).await;
     store.renew(short, LONG).await.expect("nobody took it");
@@ -75,7 +75,7 @@ pub async fn a_released_lease_can_be_taken_and_writes_nothing(store: &dyn Store)
     let answer = owner.commit(owner.draft(&key, 0)).await;
     assert!(matches!(answer, Err(CommitError::Fenced)), "{answer:?}");
     assert!(matches!(store.renew(lease, LONG).await, Err(StoreError::LeaseLost)));
-    let next = store.acquire(lease.shard, "node-b", Nonce(2), LONG).await.expect("given back");
+    let next = store.acquire(lease.shard, "node-b", Nonce(2), LONG).await.expect("given back").lease;
     assert!(next.epoch > lease.epoch);
     store.release(lease).await.expect("not an error");
     store.renew(next, LONG).await.expect("a late release of the old lease doesn't hurt the new one");
@@ -148,4 +148,29 @@ pub async fn there_are_no_other_shards(store: &dyn Store) {
     assert!(matches!(store.open_sagas(beyond).await, Err(StoreError::NoSuchShard { .. })));
     let due = store.due(beyond, None, amends_engine::time::Timestamp(1), None, 1).await;
     assert!(matches!(due, Err(StoreError::NoSuchShard { .. })));
+}
+
+/// Every shard that was ever acquired, by shard, and nothing of the others.
+pub async fn tenures_say_who_has_what(store: &dyn Store) {
+    assert!(store.tenures().await.expect("readable").is_empty(), "nobody has had any");
+    let last = ShardId(store.info().shards - 1);
+    let second = store.acquire(last, "node-b", Nonce(2), LONG).await.expect("the shard is free").lease;
+    let first = take(store, "node-a", 1, Duration::ZERO).await;
+    let tenures = store.tenures().await.expect("readable");
+    let seen: Vec<_> = tenures.iter().map(|it| (it.shard, it.epoch, it.nonce, it.node.as_str(), it.commits)).collect();
+    let expected = [(first, "node-a"), (second, "node-b")];
+    assert_eq!(seen, expected.map(|(lease, node)| (lease.shard, lease.epoch, lease.nonce, node, 0)));
+    let now = store.now().await.expect("a clock");
+    assert_eq!([tenures[0].is_held(now), tenures[1].is_held(now)], [false, true], "{tenures:?}");
+    store.renew(first, LONG).await.expect("nobody took it");
+    assert!(store.tenures().await.expect("readable")[0].is_held(now));
+}
+
+/// Its epoch stays: the next one must be higher.
+pub async fn a_released_shard_has_no_holder(store: &dyn Store) {
+    let lease = take(store, "node-a", 1, LONG).await;
+    store.release(lease).await.expect("its own");
+    let expected =
+        Tenure { shard: SHARD, epoch: lease.epoch, nonce: Nonce(0), node: String::new(), held_until: None, commits: 0 };
+    assert_eq!(store.tenures().await.expect("readable"), [expected]);
 }

@@ -11,17 +11,21 @@
 //! # }
 //! ```
 //!
-//! `support.rs` makes sagas and commits; `random.rs` holds a backend against the store in memory.
+//! `support.rs` makes sagas and commits; `random.rs` holds a backend against the store in memory; `transfer.rs` has the promises of
+//! [`crate::transfer`], in a list of their own.
 
 pub mod commits;
 pub mod due;
 pub mod leases;
 pub mod listing;
+pub mod membership;
+pub mod numbers;
 mod pair;
 pub mod random;
 pub mod registry;
 pub mod retention;
 pub mod support;
+pub mod transfer;
 
 use std::fmt;
 use std::pin::Pin;
@@ -88,6 +92,22 @@ checks! {
         an_epoch_from_the_future_is_fenced,
         a_shard_that_was_never_acquired_is_fenced,
         there_are_no_other_shards,
+        tenures_say_who_has_what,
+        a_released_shard_has_no_holder,
+    }
+    numbers {
+        each_accepted_commit_gets_the_next_number,
+        a_repeat_gets_no_number_of_its_own,
+        a_rejected_commit_gets_no_number,
+        each_shard_counts_for_itself,
+        the_number_outlives_its_owner,
+    }
+    membership {
+        every_node_that_was_heard_is_listed,
+        a_node_replaces_what_it_said_before,
+        the_store_says_when_a_node_was_heard,
+        a_forgotten_node_is_gone,
+        a_forgotten_node_keeps_its_shards,
     }
     due {
         the_earliest_come_first,

@@ -140,10 +140,10 @@ impl<'a> Pair<'a> {
             let lease = &mut owner.leases[shard];
             let answer = owner.store.acquire(lease.shard, node, nonce, lease_for).await;
             words.push(match &answer {
-                Ok(_) => "taken".to_owned(),
+                Ok(acquired) => format!("taken at {}", acquired.commits),
                 Err(error) => store_words(error),
             });
-            *lease = answer.unwrap_or(*lease);
+            *lease = answer.map_or(*lease, |acquired| acquired.lease);
         }
         two(words)
     }
@@ -249,6 +249,8 @@ fn store_words(error: &StoreError) -> String {
     match error {
         StoreError::Held { node, until: _ } => format!("held by {node}"),
         StoreError::LeaseLost | StoreError::Conflict { .. } | StoreError::NoSuchShard { .. } => error.to_string(),
-        StoreError::Unavailable(_) | StoreError::Corrupt { .. } => panic!("a healthy store answers: {error}"),
+        StoreError::Unavailable(_) | StoreError::Closed { .. } | StoreError::Frozen(_) | StoreError::Corrupt { .. } => {
+            panic!("a healthy store answers: {error}")
+        }
     }
 }

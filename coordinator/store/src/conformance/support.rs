@@ -109,7 +109,8 @@ impl<'a> Owner<'a> {
         let mut leases = Vec::new();
         for shard in 0..store.info().shards {
             let nonce = Nonce(fresh_op().0);
-            leases.push(store.acquire(ShardId(shard), node, nonce, LONG).await.expect("nobody else has the shard"));
+            let acquired = store.acquire(ShardId(shard), node, nonce, LONG).await;
+            leases.push(acquired.expect("nobody else has the shard").lease);
         }
         Self { store, leases }
     }
@@ -165,7 +166,7 @@ impl<'a> Owner<'a> {
     pub async fn write(&self, commit: Commit) {
         let key = commit.key.clone();
         match self.commit(commit).await {
-            Ok(Committed::Now) => {}
+            Ok(Committed::Now { .. }) => {}
             other => panic!("{key} should have been committed now: {other:?}"),
         }
     }

@@ -4,14 +4,16 @@
 //! and it searches by walking, so it is for tests and demonstrations.
 //! Invariant: every method is one step under one lock, so that no caller sees half a commit.
 //!
-//! `saga.rs` has what happens to one saga, `tenure.rs` to a shard; the conformance suite holds the other backends to the
+//! `saga.rs` has what happens to one saga, `tenure.rs` to a shard, `transfer.rs` to the whole; the conformance suite holds the other backends to the
 //! same answers.
 
 mod saga;
 mod tenure;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,14 +23,20 @@ use amends_engine::time::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::saga::Row;
-use self::tenure::Tenure;
+use self::saga::{Row, Written};
+use self::tenure::Tenure as Held;
 use crate::contract::*;
 use crate::error::{CommitError, StoreError};
+use crate::members::Members;
 use crate::stats::{Counters, Stats};
+use crate::transfer::{ReservedId, Standing};
+
+/// Numbers the stores of this process.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A store that forgets everything when it is dropped.
 pub struct MemoryStore {
+    id: String,
     clock: TimeSource,
     inner: Mutex<Inner>,
     counters: Counters,
@@ -41,24 +49,30 @@ impl fmt::Debug for MemoryStore {
 }
 
 struct Inner {
-    tenures: Vec<Tenure>,
+    tenures: Vec<Held>,
+    members: Members,
     sagas: BTreeMap<SagaKey, Row>,
-    reserved: BTreeSet<SagaKey>,
+    reserved: BTreeSet<ReservedId>,
     definitions: BTreeMap<(Namespace, DefinitionName), Vec<DefinitionRecord>>,
     participants: BTreeMap<(Namespace, ParticipantName), ParticipantRecord>,
+    standing: Standing,
 }
 
 impl MemoryStore {
     /// An empty store with this many shards (at least one), which reads the time there.
     pub fn new(shards: u16, clock: TimeSource) -> Self {
         let inner = Inner {
-            tenures: vec![Tenure::default(); usize::from(shards.max(1))],
+            tenures: vec![Held::default(); usize::from(shards.max(1))],
+            members: Members::default(),
             sagas: BTreeMap::new(),
             reserved: BTreeSet::new(),
             definitions: BTreeMap::new(),
             participants: BTreeMap::new(),
+            standing: Standing::InUse,
         };
-        Self { clock, inner: Mutex::new(inner), counters: Counters::default() }
+        // Not random, because the simulation has to be the same each time; nothing depends on it but that two differ.
+        let id = format!("memory-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { id, clock, inner: Mutex::new(inner), counters: Counters::default() }
     }
 
     /// What it has done so far; every call of `commit` counts as one transaction.
@@ -77,31 +91,41 @@ impl Inner {
         u16::try_from(self.tenures.len()).unwrap_or(u16::MAX)
     }
 
-    fn tenure(&mut self, shard: ShardId) -> Result<&mut Tenure, StoreError> {
+    fn tenure(&mut self, shard: ShardId) -> Result<&mut Held, StoreError> {
         let shards = self.shards();
         self.tenures.get_mut(usize::from(shard.0)).ok_or(StoreError::NoSuchShard { given: shard.0, shards })
     }
 
     fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
-        let digest = commit.digest();
-        if shard_of(&commit.key, self.shards()) != commit.lease.shard {
+        let lease = commit.lease;
+        if shard_of(&commit.key, self.shards()) != lease.shard {
             return Err(CommitError::WrongShard);
         }
-        if !self.tenure(commit.lease.shard).is_ok_and(|tenure| tenure.is_of(&commit.lease)) {
+        if !self.tenure(lease.shard).is_ok_and(|tenure| tenure.is_of(&lease)) {
             return Err(CommitError::Fenced);
         }
+        let written = self.write(commit)?;
+        let tenure = self.tenure(lease.shard).map_err(|_| CommitError::WrongShard)?;
+        Ok(match written {
+            Written::Now => Committed::Now { number: tenure.count() },
+            Written::Before => Committed::Duplicate { number: tenure.commits() },
+        })
+    }
+
+    fn write(&mut self, commit: Commit) -> Result<Written, CommitError> {
+        let digest = commit.digest();
         if let Some(row) = self.sagas.get_mut(&commit.key) {
             return row.update(commit, digest);
         }
         if commit.expected_revision != 0 {
             return Err(CommitError::Stale { expected: commit.expected_revision, found: 0 });
         }
-        if self.reserved.contains(&commit.key) {
+        if self.reserved.contains(&ReservedId::of(&commit.key)) {
             return Err(CommitError::Reserved);
         }
         let key = commit.key.clone();
         self.sagas.insert(key, Row::create(commit, digest)?);
-        Ok(Committed::Now)
+        Ok(Written::Now)
     }
 }
 
@@ -110,7 +134,7 @@ impl Store for MemoryStore {
     fn info(&self) -> StoreInfo {
         StoreInfo {
             kind: "memory",
-            id: "memory".into(),
+            id: self.id.clone(),
             shards: self.lock().shards(),
             durability: "none: everything is lost when the process ends",
         }
@@ -126,9 +150,13 @@ impl Store for MemoryStore {
         node: &str,
         nonce: Nonce,
         lease_for: Duration,
-    ) -> Result<Lease, StoreError> {
+    ) -> Result<Acquired, StoreError> {
         let now = (self.clock)();
-        self.lock().tenure(shard)?.acquire(shard, node, nonce, now, lease_for)
+        let mut inner = self.lock();
+        let closed = (inner.standing != Standing::InUse).then(|| inner.standing.explain());
+        let tenure = inner.tenure(shard)?;
+        closed.map_or(Ok(()), |why| Err(StoreError::Closed { why }))?;
+        tenure.acquire(shard, node, nonce, now, lease_for)
     }
 
     async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError> {
@@ -141,10 +169,30 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn tenures(&self) -> Result<Vec<Tenure>, StoreError> {
+        let inner = self.lock();
+        Ok((0..).zip(&inner.tenures).filter_map(|(shard, held)| held.told(ShardId(shard))).collect())
+    }
+
+    async fn heartbeat(&self, node: &NodeRecord) -> Result<(), StoreError> {
+        let now = (self.clock)();
+        self.lock().members.heard(node, now);
+        Ok(())
+    }
+
+    async fn forget_node(&self, name: &str) -> Result<(), StoreError> {
+        self.lock().members.forget(name);
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        Ok(self.lock().members.all())
+    }
+
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
         let mut inner = self.lock();
         let answers: Vec<_> = commits.into_iter().map(|commit| inner.commit(commit)).collect();
-        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now))).count();
+        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now { .. }))).count();
         self.counters.add_commits(written as u64);
         self.counters.add_transaction();
         answers
@@ -213,11 +261,11 @@ impl Store for MemoryStore {
     }
 
     async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
-        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for (_, row) in self.lock().sagas.iter().filter(|(key, row)| row.matches(key, filter)) {
-            *counts.entry(row.index.status).or_default() += 1;
+            *counts.entry(row.index.status.clone()).or_default() += 1;
         }
-        Ok(counts.into_iter().map(|(status, count)| (status.to_owned(), count)).collect())
+        Ok(counts.into_iter().collect())
     }
 
     async fn count_open(
@@ -225,13 +273,13 @@ impl Store for MemoryStore {
         namespace: &Namespace,
         definition: &DefinitionName,
     ) -> Result<Vec<(Version, String, u64)>, StoreError> {
-        let mut counts: BTreeMap<(Version, &'static str), u64> = BTreeMap::new();
+        let mut counts: BTreeMap<(Version, String), u64> = BTreeMap::new();
         for (key, Row { index, .. }) in &self.lock().sagas {
             if index.open && key.namespace == *namespace && index.definition == *definition {
-                *counts.entry((index.version, index.status)).or_default() += 1;
+                *counts.entry((index.version, index.status.clone())).or_default() += 1;
             }
         }
-        Ok(counts.into_iter().map(|((version, status), count)| (version, status.to_owned(), count)).collect())
+        Ok(counts.into_iter().map(|((version, status), count)| (version, status, count)).collect())
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -247,7 +295,7 @@ impl Store for MemoryStore {
         over.truncate(limit);
         for (_, key) in &over {
             inner.sagas.remove(key);
-            inner.reserved.insert(key.clone());
+            inner.reserved.insert(ReservedId::of(key));
         }
         Ok(over.len() as u64)
     }

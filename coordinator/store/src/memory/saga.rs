@@ -9,22 +9,32 @@ use amends_engine::payload::{Digest, Payload, PayloadKey};
 use amends_engine::time::Timestamp;
 use bytes::Bytes;
 
-use crate::contract::{Commit, Committed, Filter, IndexRow, ListedSaga, OPS_REMEMBERED, OpId, ShardId, StoredSaga};
+use crate::contract::{Commit, Filter, ListedSaga, OPS_REMEMBERED, ShardId, StoredSaga};
 use crate::error::CommitError;
 use crate::record;
+use crate::transfer::{IndexRecord, Remembered, SagaRecord};
+
+/// What a commit that isn't rejected does to a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It changes it.
+    Now,
+    /// It has changed it already.
+    Before,
+}
 
 /// All that is kept of one saga.
 pub(super) struct Row {
     pub(super) shard: ShardId,
     pub(super) due: Option<Timestamp>,
-    pub(super) index: IndexRow,
+    pub(super) index: IndexRecord,
     pub(super) retain_until: Option<Timestamp>,
     revision: u64,
     state: Bytes,
     payloads: BTreeMap<PayloadKey, Payload>,
     history: BTreeMap<u64, Bytes>,
     /// The last commits, the newest at the end.
-    ops: VecDeque<(OpId, Digest)>,
+    ops: VecDeque<Remembered>,
 }
 
 impl Row {
@@ -33,7 +43,7 @@ impl Row {
         let mut row = Self {
             shard: commit.lease.shard,
             due: None,
-            index: commit.index.clone(),
+            index: IndexRecord::from(&commit.index),
             retain_until: None,
             revision: 0,
             state: Bytes::new(),
@@ -46,9 +56,10 @@ impl Row {
     }
 
     /// A commit of a saga that is there, or its rejection.
-    pub(super) fn update(&mut self, commit: Commit, digest: Digest) -> Result<Committed, CommitError> {
-        if self.ops.contains(&(commit.op, digest)) {
-            return Ok(Committed::Duplicate);
+    pub(super) fn update(&mut self, commit: Commit, digest: Digest) -> Result<Written, CommitError> {
+        let remembered = Remembered::new(commit.op, &digest);
+        if self.ops.contains(&remembered) {
+            return Ok(Written::Before);
         }
         if commit.expected_revision != self.revision {
             return Err(CommitError::Stale { expected: commit.expected_revision, found: self.revision });
@@ -66,12 +77,36 @@ impl Row {
         self.due = commit.due;
         self.retain_until = commit.retain_until;
         let fixed = (std::mem::take(&mut self.index.labels), self.index.started_at);
-        self.index = IndexRow { labels: fixed.0, started_at: fixed.1, ..commit.index };
+        self.index = IndexRecord { labels: fixed.0, started_at: fixed.1, ..IndexRecord::from(&commit.index) };
         if self.ops.len() == OPS_REMEMBERED {
             self.ops.pop_front();
         }
-        self.ops.push_back((commit.op, digest));
-        Ok(Committed::Now)
+        self.ops.push_back(remembered);
+        Ok(Written::Now)
+    }
+
+    /// The saga of another store, as it was there.
+    pub(super) fn imported(shard: ShardId, saga: SagaRecord) -> Self {
+        let SagaRecord { key: _, revision, state, payloads, history, remembered, due, index, retain_until } = saga;
+        let (payloads, history, ops) =
+            (payloads.into_iter().collect(), history.into_iter().collect(), remembered.into_iter().collect());
+        Self { shard, due, index, retain_until, revision, state, payloads, history, ops }
+    }
+
+    /// All of it, for another store.
+    pub(super) fn exported(&self, key: &SagaKey) -> SagaRecord {
+        let StoredSaga { key, revision, state, payloads, due } = self.stored(key);
+        SagaRecord {
+            key,
+            revision,
+            state,
+            payloads,
+            history: self.history(0, usize::MAX),
+            remembered: self.ops.iter().copied().collect(),
+            due,
+            index: self.index.clone(),
+            retain_until: self.retain_until,
+        }
     }
 
     /// The saga as [`crate::Store::get`] gives it.
@@ -91,7 +126,7 @@ impl Row {
             key: key.clone(),
             revision: self.revision,
             state: self.state.clone(),
-            status: self.index.status.to_owned(),
+            status: self.index.status.clone(),
         }
     }
 
@@ -104,10 +139,10 @@ impl Row {
     pub(super) fn matches(&self, key: &SagaKey, filter: &Filter) -> bool {
         let index = &self.index;
         filter.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
-            && (filter.statuses.is_empty() || filter.statuses.iter().any(|status| status == index.status))
+            && (filter.statuses.is_empty() || filter.statuses.contains(&index.status))
             && filter.definition.as_ref().is_none_or(|definition| *definition == index.definition)
             && filter.version.is_none_or(|version| version == index.version)
-            && filter.stuck.as_deref().is_none_or(|stuck| Some(stuck) == index.stuck)
+            && filter.stuck.as_ref().is_none_or(|stuck| Some(stuck) == index.stuck.as_ref())
             && filter.labels.iter().all(|label| index.labels.contains(label))
     }
 

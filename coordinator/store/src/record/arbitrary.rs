@@ -1,4 +1,4 @@
-//! Random states and history entries for the round-trip tests: every variant, every field, no regard for what can happen.
+//! Random states, history entries and nodes for the round-trip tests: every variant, every field, no regard for what can happen.
 //!
 //! Invariant: whatever comes out is a legal value of the types; whether the machine could reach it doesn't matter here.
 
@@ -17,6 +17,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::contract::NodeRecord;
 
 const NAME: &str = "[A-Za-z0-9._-]{1,20}";
 
@@ -251,6 +253,20 @@ pub(super) fn entry() -> impl Strategy<Value = HistoryEntry> {
             request,
             next_due,
             by,
+        },
+    )
+}
+
+/// Any node.
+pub(super) fn node() -> impl Strategy<Value = NodeRecord> {
+    (text(), text(), text(), time(), any::<bool>(), time()).prop_map(
+        |(name, address, version, started_at, draining, heard_at)| NodeRecord {
+            name,
+            address,
+            version,
+            started_at,
+            draining,
+            heard_at,
         },
     )
 }

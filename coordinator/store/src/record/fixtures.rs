@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
-use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, StepIndex, Version};
+use amends_engine::ids::{DefinitionName, Namespace, Operation, ParticipantName, SagaId, SagaKey, StepIndex, Version};
 use amends_engine::outcome::{CallFacts, Doubt, LastOutcome, OutcomeKind, Why};
 use amends_engine::payload::Digest;
 use amends_engine::saga::{
@@ -16,8 +16,13 @@ use amends_engine::saga::{
     SkippedBy, StepState, StuckReason,
 };
 use amends_engine::time::Timestamp;
+use bytes::Bytes;
 
-use super::{Epoch, RecordedEntry, decode_history, decode_state, encode_history, encode_state};
+use super::{
+    DefinitionRecord, Deprecation, Epoch, NodeRecord, ParticipantRecord, RecordedEntry, decode_definition,
+    decode_deprecation, decode_history, decode_node, decode_participant, decode_state, encode_definition,
+    encode_deprecation, encode_history, encode_node, encode_participant, encode_state,
+};
 
 fn time(offset: u64) -> Timestamp {
     Timestamp(1_760_000_000_000 + offset)
@@ -218,4 +223,64 @@ fn format_1_history_gives_the_same_values_for_ever() {
         compare(&format!("{name}.txt"), &format!("{value:#?}\n"));
         assert_eq!(decode_history(&read(&format!("{name}.hex"))).unwrap(), value, "{name}");
     }
+}
+
+/// A node with every field filled in.
+pub(super) fn full_node() -> NodeRecord {
+    NodeRecord {
+        name: "amends-2-k3f9".into(),
+        address: "http://10.0.0.12:7500".into(),
+        version: "0.3.0".into(),
+        started_at: time(0),
+        draining: true,
+        heard_at: time(900),
+    }
+}
+
+#[test]
+fn format_1_nodes_give_the_same_values_for_ever() {
+    let node = full_node();
+    compare("format-1-node.hex", &to_hex(&encode_node(&node)));
+    compare("format-1-node.txt", &format!("{node:#?}\n"));
+    assert_eq!(decode_node(&read("format-1-node.hex"), node.heard_at).unwrap(), node);
+}
+
+/// A definition, its deprecation and a participant with every field filled in.
+fn full_registry() -> (DefinitionRecord, Deprecation, ParticipantRecord) {
+    let deprecation = Deprecation { at: time(7), principal: "ops".into(), reason: "it forgets the tax".into() };
+    let body = Bytes::from("body");
+    let definition = DefinitionRecord {
+        namespace: Namespace::parse("team-a").unwrap(),
+        name: DefinitionName::parse("checkout").unwrap(),
+        version: Version(3),
+        digest: Digest::of(&body),
+        registered_at: time(5),
+        principal: "team".into(),
+        body: body.clone(),
+        deprecated: Some(deprecation.clone()),
+    };
+    let participant = ParticipantRecord {
+        namespace: Namespace::parse("team-a").unwrap(),
+        name: ParticipantName::parse("payment").unwrap(),
+        revision: 4,
+        updated_at: time(6),
+        principal: "team".into(),
+        body,
+    };
+    (definition, deprecation, participant)
+}
+
+#[test]
+fn format_1_registrations_give_the_same_values_for_ever() {
+    let (definition, deprecation, participant) = full_registry();
+    compare("format-1-definition.hex", &to_hex(&encode_definition(&definition)));
+    compare("format-1-definition.txt", &format!("{definition:#?}\n"));
+    let marked = Some(deprecation.clone());
+    assert_eq!(decode_definition(&read("format-1-definition.hex"), Version(3), marked).unwrap(), definition);
+    compare("format-1-deprecation.hex", &to_hex(&encode_deprecation(&deprecation)));
+    compare("format-1-deprecation.txt", &format!("{deprecation:#?}\n"));
+    assert_eq!(decode_deprecation(&read("format-1-deprecation.hex")).unwrap(), deprecation);
+    compare("format-1-participant.hex", &to_hex(&encode_participant(&participant)));
+    compare("format-1-participant.txt", &format!("{participant:#?}\n"));
+    assert_eq!(decode_participant(&read("format-1-participant.hex"), 4).unwrap(), participant);
 }

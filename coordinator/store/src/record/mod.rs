@@ -1,14 +1,16 @@
-//! Stored records: how a saga's state and its history entries become bytes, and bytes become them again.
+//! Stored records: how a saga's state, its history entries and nodes become bytes, and bytes become them again.
 //!
 //! A record is one format byte, a CRC-32 of everything else, and a protobuf message of that format. It never guesses: an
 //! unknown format, tag or a single flipped bit is a [`RecordError`], and no bytes whatever make it panic.
 //! Invariant: what format 1 wrote stays readable for ever (`fixtures/`). Any change of a message (a new field as well,
 //! because older binaries would drop it in silence) is a new format number with a decoder beside the old ones.
 //!
-//! See `state.rs` and `history.rs` for the messages, `tags.rs` for the numbers of the enums.
+//! See `state.rs`, `history.rs` and `node.rs` for the messages, `tags.rs` for the numbers of the enums.
 
 mod history;
+mod node;
 mod parts;
+mod registry;
 mod state;
 mod step;
 mod tags;
@@ -21,12 +23,13 @@ mod fixtures;
 mod tests;
 
 use amends_engine::history::HistoryEntry;
-use amends_engine::ids::InvalidName;
+use amends_engine::ids::{InvalidName, Version};
 use amends_engine::saga::SagaState;
+use amends_engine::time::Timestamp;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
-use crate::contract::Epoch;
+use crate::contract::{DefinitionRecord, Deprecation, Epoch, NodeRecord, ParticipantRecord};
 
 /// The format that is written.
 pub const FORMAT: u8 = 1;
@@ -119,6 +122,50 @@ pub fn encode_history(entry: &HistoryEntry, node: &str, epoch: Epoch, revision: 
 /// The history entry in these bytes.
 pub fn decode_history(bytes: &[u8]) -> Result<RecordedEntry, RecordError> {
     open::<history::HistoryRecord>(bytes)?.try_into()
+}
+
+/// A node's record as it is stored, without when it was heard: the store keeps that beside it.
+pub fn encode_node(node: &NodeRecord) -> Bytes {
+    seal(&node::NodeMessage::from(node))
+}
+
+/// The node's record in these bytes, heard then.
+pub fn decode_node(bytes: &[u8], heard_at: Timestamp) -> Result<NodeRecord, RecordError> {
+    Ok(open::<node::NodeMessage>(bytes)?.heard(heard_at))
+}
+
+/// A definition's version as it is stored, without its number and its deprecation.
+pub fn encode_definition(definition: &DefinitionRecord) -> Bytes {
+    seal(&registry::DefinitionMessage::from(definition))
+}
+
+/// The definition in these bytes, as this version.
+pub fn decode_definition(
+    bytes: &[u8],
+    version: Version,
+    deprecated: Option<Deprecation>,
+) -> Result<DefinitionRecord, RecordError> {
+    open::<registry::DefinitionMessage>(bytes)?.of_version(version, deprecated)
+}
+
+/// A deprecation as it is stored.
+pub fn encode_deprecation(deprecation: &Deprecation) -> Bytes {
+    seal(&registry::DeprecationMessage::from(deprecation))
+}
+
+/// The deprecation in these bytes.
+pub fn decode_deprecation(bytes: &[u8]) -> Result<Deprecation, RecordError> {
+    Ok(open::<registry::DeprecationMessage>(bytes)?.into())
+}
+
+/// A participant as it is stored, without its revision.
+pub fn encode_participant(participant: &ParticipantRecord) -> Bytes {
+    seal(&registry::ParticipantMessage::from(participant))
+}
+
+/// The participant in these bytes, at this revision.
+pub fn decode_participant(bytes: &[u8], revision: u64) -> Result<ParticipantRecord, RecordError> {
+    open::<registry::ParticipantMessage>(bytes)?.at_revision(revision)
 }
 
 /// CRC-32 of the format byte and the message: finds every burst of up to 32 bits, so every single flipped one.

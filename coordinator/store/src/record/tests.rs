@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::arbitrary::{entry, state};
+use super::arbitrary::{entry, node, state};
 use super::*;
 
 proptest! {
@@ -28,6 +28,12 @@ proptest! {
     }
 
     #[test]
+    fn a_node_comes_back_as_it_went_in(node in node()) {
+        let bytes = encode_node(&node);
+        prop_assert_eq!(decode_node(&bytes, node.heard_at).expect("own bytes"), node);
+    }
+
+    #[test]
     fn a_truncated_record_is_an_error(state in state(), entry in entry(), cut in any::<prop::sample::Index>()) {
         let bytes = encode_state(&state);
         prop_assert!(decode_state(&bytes[..cut.index(bytes.len())]).is_err());
@@ -48,10 +54,12 @@ proptest! {
     fn no_bytes_make_decoding_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode_state(&bytes);
         let _ = decode_history(&bytes);
+        let _ = decode_node(&bytes, Timestamp(0));
         let sum = checksum(FORMAT, &bytes);
         bytes.splice(0..0, [FORMAT].into_iter().chain(sum.to_le_bytes()));
         let _ = decode_state(&bytes);
         let _ = decode_history(&bytes);
+        let _ = decode_node(&bytes, Timestamp(0));
     }
 
     /// Damage inside a message of the right shape, with a checksum that fits.

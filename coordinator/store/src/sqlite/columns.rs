@@ -7,6 +7,7 @@ use amends_engine::payload::{Digest, Encoding, PayloadKey};
 use amends_engine::time::Timestamp;
 
 use crate::contract::{Nonce, OPS_REMEMBERED, OpId};
+use crate::transfer::Remembered;
 
 /// SQLite's integers are signed: what is larger than they hold means "never" and stays the largest that they hold.
 pub(super) fn from_u64(number: u64) -> i64 {
@@ -100,26 +101,29 @@ fn from_operation(operation: Operation) -> i64 {
     }
 }
 
-/// Bytes of one remembered commit: its op id and half of its digest, which is plenty beside a random id.
-const OP: usize = 32;
-
-fn op_bytes(op: OpId, digest: &Digest) -> [u8; OP] {
-    let mut bytes = [0; OP];
-    bytes[..16].copy_from_slice(&op.0.to_be_bytes());
-    bytes[16..].copy_from_slice(&digest.0[..16]);
-    bytes
-}
+/// Bytes of one remembered commit.
+const OP: usize = Remembered::BYTES;
 
 /// Whether the commit is among those remembered in this column.
 pub(super) fn ops_contain(column: &[u8], op: OpId, digest: &Digest) -> bool {
-    let bytes = op_bytes(op, digest);
+    let bytes = Remembered::new(op, digest).to_bytes();
     column.chunks(OP).any(|remembered| remembered == bytes)
 }
 
 /// The column with this commit in front and the oldest one dropped.
 pub(super) fn ops_with(column: &[u8], op: OpId, digest: &Digest) -> Vec<u8> {
     let kept = &column[..column.len().min(OP * (OPS_REMEMBERED - 1))];
-    [op_bytes(op, digest).as_slice(), kept].concat()
+    [Remembered::new(op, digest).to_bytes().as_slice(), kept].concat()
+}
+
+/// The column for these commits, of which the oldest comes first.
+pub(super) fn from_remembered(commits: &[Remembered]) -> Vec<u8> {
+    commits.iter().rev().flat_map(|commit| commit.to_bytes()).collect()
+}
+
+/// The commits of a column, the oldest first; `None` where it holds something else.
+pub(super) fn to_remembered(column: &[u8]) -> Option<Vec<Remembered>> {
+    column.chunks(OP).rev().map(Remembered::read).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +152,10 @@ mod tests {
         let remembered: Vec<u128> = (0..6).filter(|op| ops_contain(&column, OpId(*op), &digest)).collect();
         assert_eq!(remembered, [2, 3, 4, 5]);
         assert!(!ops_contain(&column, OpId(5), &Digest::of(b"other")));
+        let commits = to_remembered(&column).unwrap();
+        assert_eq!(commits.iter().map(|commit| commit.op.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(from_remembered(&commits), column);
+        assert_eq!(to_remembered(&column[1..]), None);
     }
 
     #[test]

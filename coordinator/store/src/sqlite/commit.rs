@@ -16,6 +16,7 @@ use super::once::write_once;
 use crate::contract::{Commit, Committed, shard_of};
 use crate::error::CommitError;
 use crate::stats::Counters;
+use crate::transfer::ReservedId;
 
 /// One answer for each commit of a call.
 pub(super) type Answers = Vec<Result<Committed, CommitError>>;
@@ -25,6 +26,8 @@ struct Prepared {
     commit: Commit,
     digest: Digest,
     in_shard: bool,
+    /// Of a commit that may be a saga's first.
+    reserved: Option<ReservedId>,
 }
 
 /// The commits of one call.
@@ -45,7 +48,8 @@ impl Commits {
     ) -> Self {
         let prepare = |commit: Commit| {
             let in_shard = shard_of(&commit.key, shards) == commit.lease.shard;
-            Prepared { digest: commit.digest(), in_shard, commit }
+            let reserved = (commit.expected_revision == 0).then(|| ReservedId::of(&commit.key));
+            Prepared { digest: commit.digest(), in_shard, reserved, commit }
         };
         let answers = Vec::with_capacity(commits.len());
         Self { commits: commits.into_iter().map(prepare).collect(), answers, reply, counters }
@@ -68,7 +72,7 @@ impl Work for Commits {
             Ending::Full => (0..count).map(|_| Err(CommitError::Full)).collect(),
             Ending::Unknown(failed) => (0..count).map(|_| Err(CommitError::Ambiguous(failed.source()))).collect(),
         };
-        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now))).count();
+        let written = answers.iter().filter(|answer| matches!(answer, Ok(Committed::Now { .. }))).count();
         self.counters.add_commits(written as u64);
         // Whoever asked may have gone away; what was written stays written.
         let _ = self.reply.send(answers);
@@ -90,7 +94,7 @@ struct Found {
 }
 
 fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<Committed, CommitError>> {
-    let Prepared { commit, digest, in_shard } = prepared;
+    let Prepared { commit, digest, in_shard, reserved } = prepared;
     if !in_shard {
         return Ok(Err(CommitError::WrongShard));
     }
@@ -99,7 +103,8 @@ fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<
     }
     let found = find(group, commit, digest)?;
     if found.as_ref().is_some_and(|found| found.repeated) {
-        return Ok(Ok(Committed::Duplicate));
+        let number = group.tenures[usize::from(commit.lease.shard.0)].commits();
+        return Ok(Ok(Committed::Duplicate { number }));
     }
     let revision = found.as_ref().map_or(0, |found| found.revision);
     if commit.expected_revision != revision {
@@ -107,7 +112,7 @@ fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<
     }
     let saga = match &found {
         Some(found) => found.saga,
-        None => match admit(group, commit)? {
+        None => match admit(group, commit, *reserved)? {
             Ok(()) => *group.next_saga,
             Err(refused) => return Ok(Err(refused)),
         },
@@ -119,7 +124,7 @@ fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<
         Some(found) => update(group, commit, &found)?,
         None => insert(group, commit, digest)?,
     }
-    Ok(Ok(Committed::Now))
+    Ok(Ok(Committed::Now { number: group.tenures[usize::from(commit.lease.shard.0)].count() }))
 }
 
 fn find(group: &Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result<Option<Found>> {
@@ -154,10 +159,17 @@ fn moves(row: &Row<'_>, commit: &Commit) -> rusqlite::Result<bool> {
 }
 
 /// Whether a new saga may be written.
-fn admit(group: &Group<'_>, commit: &Commit) -> rusqlite::Result<Result<(), CommitError>> {
+fn admit(
+    group: &Group<'_>,
+    commit: &Commit,
+    reserved: Option<ReservedId>,
+) -> rusqlite::Result<Result<(), CommitError>> {
     let key = &commit.key;
-    let mut statement = group.conn.prepare_cached("SELECT 1 FROM reserved WHERE namespace = ?1 AND id = ?2")?;
-    if statement.exists(params![key.namespace.as_str(), key.id.as_str()])? {
+    let mut statement = group.conn.prepare_cached(
+        "SELECT 1 FROM reserved WHERE namespace = ?1 AND id = ?2 \
+         UNION ALL SELECT 1 FROM reserved_digest WHERE digest = ?3",
+    )?;
+    if statement.exists(params![key.namespace.as_str(), key.id.as_str(), reserved.map(|id| id.0)])? {
         return Ok(Err(CommitError::Reserved));
     }
     Ok(if group.takes_new { Ok(()) } else { Err(CommitError::Full) })

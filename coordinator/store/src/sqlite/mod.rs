@@ -6,12 +6,14 @@
 //! ```
 //!
 //! This file only hands on; `commit.rs`, `tenure.rs`, `registry.rs` and `sweep.rs` write, `read.rs`, `listing.rs` and
-//! `check.rs` read. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
+//! `check.rs` read; `export.rs` and `import.rs` are for copies. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
 
 mod check;
 mod columns;
 mod commit;
+mod export;
 mod group;
+mod import;
 mod listing;
 mod lock;
 mod once;
@@ -30,7 +32,7 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey, Version};
@@ -39,7 +41,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use self::open::{OpenError, OpenOptions};
+pub use self::open::{OpenError, OpenOptions, is_there};
 pub use self::writer::Fatal;
 
 use self::commit::Commits;
@@ -50,6 +52,7 @@ use self::registry::Put;
 use self::writer::{Writer, gone};
 use crate::contract::*;
 use crate::error::{CommitError, StoreError};
+use crate::members::Members;
 use crate::stats::{Counters, Stats};
 
 /// The embedded store. Dropping it finishes what is queued, which blocks for as long as that takes.
@@ -63,6 +66,8 @@ pub struct SqliteStore {
     counters: Arc<Counters>,
     dir: PathBuf,
     reserve_bytes: u64,
+    /// Not in the database: the directory is locked, so its one node lives exactly as long as this.
+    members: Mutex<Members>,
     _lock: DirLock,
 }
 
@@ -87,6 +92,10 @@ impl SqliteStore {
     /// What it has done since it was opened.
     pub fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self, shard: ShardId) -> Result<ShardId, StoreError> {
@@ -116,7 +125,7 @@ impl Store for SqliteStore {
         node: &str,
         nonce: Nonce,
         lease_for: Duration,
-    ) -> Result<Lease, StoreError> {
+    ) -> Result<Acquired, StoreError> {
         let node = node.to_owned();
         self.writer.call(move |group| tenure::acquire(group, shard, &node, nonce, lease_for)).await
     }
@@ -127,6 +136,25 @@ impl Store for SqliteStore {
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         self.writer.call(move |group| tenure::release(group, &lease)).await
+    }
+
+    async fn tenures(&self) -> Result<Vec<Tenure>, StoreError> {
+        self.readers.read(|tx| tenure::tenures(tx)).await
+    }
+
+    async fn heartbeat(&self, node: &NodeRecord) -> Result<(), StoreError> {
+        let now = (self.clock)();
+        self.members().heard(node, now);
+        Ok(())
+    }
+
+    async fn forget_node(&self, name: &str) -> Result<(), StoreError> {
+        self.members().forget(name);
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        Ok(self.members().all())
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {

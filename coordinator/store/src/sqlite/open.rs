@@ -18,10 +18,12 @@ use super::lock::{DirLock, Unlocked};
 use super::readers::{BUSY_TIMEOUT, Readers, STATEMENTS};
 use super::reserve::Reserve;
 use super::schema::{self, Kind};
+use super::tenure;
 use super::writer::{Parts, StartError, Writer};
 use crate::contract::TimeSource;
 use crate::error::Source;
 use crate::stats::Counters;
+use crate::transfer::Standing;
 
 /// The database's name in the data directory.
 const DATABASE: &str = "amends.db";
@@ -53,22 +55,36 @@ pub struct OpenOptions {
     pub reserve_bytes: u64,
     /// Where to read the time; the system's clock by default.
     pub clock: TimeSource,
+    /// To copy it or to change how it stands, not to serve from it: it must be there, and may stand anyhow. Default false.
+    pub for_transfer: bool,
+}
+
+/// Whether a directory holds a store. Opens nothing.
+pub fn is_there(dir: &Path) -> bool {
+    dir.join(DATABASE).is_file()
 }
 
 impl OpenOptions {
     /// The defaults for this directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), shards: None, reserve_bytes: RESERVE_BYTES, clock: Arc::new(system_time) }
+        Self {
+            dir: dir.into(),
+            shards: None,
+            reserve_bytes: RESERVE_BYTES,
+            clock: Arc::new(system_time),
+            for_transfer: false,
+        }
     }
 }
 
 impl fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dir, shards, reserve_bytes, clock: _ } = self;
+        let Self { dir, shards, reserve_bytes, clock: _, for_transfer } = self;
         f.debug_struct("OpenOptions")
             .field("dir", dir)
             .field("shards", shards)
             .field("reserve_bytes", reserve_bytes)
+            .field("for_transfer", for_transfer)
             .finish_non_exhaustive()
     }
 }
@@ -126,6 +142,20 @@ pub enum OpenError {
     /// A store needs at least one shard.
     #[error("a store needs at least one shard")]
     NoShards,
+    /// There is no store, and none is to be made.
+    #[error("there is no store in {}: name the folder that `amends serve` had as store.data", dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// It may not be served from.
+    #[error("the store in {} takes no work: {}", dir.display(), standing.explain())]
+    Closed {
+        /// The directory.
+        dir: PathBuf,
+        /// How it stands.
+        standing: Standing,
+    },
     /// The database can't be used.
     #[error("the database {} can't be opened", path.display())]
     Database {
@@ -139,9 +169,12 @@ pub enum OpenError {
 
 /// Opens a store, or makes a new one. Blocks; waits for nobody.
 pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
-    let OpenOptions { dir, shards, reserve_bytes, clock } = options;
+    let OpenOptions { dir, shards, reserve_bytes, clock, for_transfer } = options;
     if shards == Some(0) {
         return Err(OpenError::NoShards);
+    }
+    if for_transfer && !is_there(&dir) {
+        return Err(OpenError::Missing { dir });
     }
     make_dir(&dir)?;
     let lock = DirLock::take(&dir).map_err(|unlocked| match unlocked {
@@ -169,6 +202,16 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
         }
         Kind::Ours | Kind::Newer(_) | Kind::Foreign => {}
     }
+    match schema::standing(&conn).map_err(database)? {
+        None => {
+            let source = "how the store stands can't be read: was it written by a newer version?".into();
+            return Err(OpenError::Database { path, source });
+        }
+        // We have the lock, so whoever had a shard is gone.
+        Some(_) if for_transfer => tenure::forget_holders(&conn).map_err(database)?,
+        Some(Standing::InUse) => {}
+        Some(standing) => return Err(OpenError::Closed { dir, standing }),
+    }
     let id = schema::meta(&conn, "store_id").map_err(database)?;
     let stored = schema::shards(&conn).map_err(database)?;
     if let Some(asked) = shards.filter(|asked| *asked != stored) {
@@ -182,7 +225,8 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
         StartError::Database(source) => database(source),
         StartError::Thread(source) => OpenError::Io { what: "can't start a thread for", path: path.clone(), source },
     })?;
-    Ok(SqliteStore { readers, writer, id, shards: stored, clock, counters, dir, reserve_bytes, _lock: lock })
+    let members = Default::default();
+    Ok(SqliteStore { readers, writer, id, shards: stored, clock, counters, dir, reserve_bytes, members, _lock: lock })
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {

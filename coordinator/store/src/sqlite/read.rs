@@ -67,7 +67,7 @@ pub(super) fn read_bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes
 }
 
 /// All payloads of a saga in the order of their keys; `None` when one of them can't be read.
-fn payloads(conn: &Connection, saga: i64) -> rusqlite::Result<Option<Vec<(PayloadKey, Payload)>>> {
+pub(super) fn payloads(conn: &Connection, saga: i64) -> rusqlite::Result<Option<Vec<(PayloadKey, Payload)>>> {
     let mut statement =
         conn.prepare_cached("SELECT slot, encoding, bytes FROM payload WHERE saga = ?1 ORDER BY slot")?;
     let rows = statement.query_map([saga], |row| {

@@ -53,12 +53,33 @@ pub(super) fn put_definition(
         body: put.body.clone(),
         deprecated: None,
     };
-    group.conn.execute(
+    insert_definition(group.conn, &record)?;
+    Ok(Ok(record))
+}
+
+/// Adds a version with its deprecation.
+pub(super) fn insert_definition(conn: &Connection, record: &DefinitionRecord) -> rusqlite::Result<()> {
+    let DefinitionRecord { namespace, name, version, digest, registered_at, principal, body, deprecated } = record;
+    let (namespace, name) = (namespace.as_str(), name.as_str());
+    conn.execute(
         "INSERT INTO definition (namespace, name, version, digest, registered_at, principal, body) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![namespace, name, record.version.0, digest.0, from_time(put.now), put.principal, &put.body[..]],
+        params![namespace, name, version.0, digest.0, from_time(*registered_at), principal, &body[..]],
     )?;
-    Ok(Ok(record))
+    if let Some(Deprecation { at, principal, reason }) = deprecated {
+        conn.execute(
+            "INSERT INTO deprecation (namespace, name, version, at, principal, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![namespace, name, version.0, from_time(*at), principal, reason],
+        )?;
+    }
+    Ok(())
+}
+
+/// Every version of every definition, by namespace, name and version.
+pub(super) fn every_definition(conn: &Connection) -> rusqlite::Result<Vec<DefinitionRecord>> {
+    let mut statement = conn.prepare_cached(&format!("{DEFINITION} ORDER BY d.namespace, d.name, d.version"))?;
+    let rows = statement.query_map([], read_definition)?;
+    rows.collect()
 }
 
 /// See [`crate::Store::get_definition`].
@@ -164,14 +185,21 @@ pub(super) fn put_participant(
         principal: put.principal.clone(),
         body: put.body.clone(),
     };
-    let (namespace, name) = (put.namespace.as_str(), put.name.as_str());
-    group.conn.execute(
+    save_participant(group.conn, &record)?;
+    Ok(Ok(record))
+}
+
+/// Adds a participant, or puts it in the place of what was there.
+pub(super) fn save_participant(conn: &Connection, record: &ParticipantRecord) -> rusqlite::Result<()> {
+    let ParticipantRecord { namespace, name, revision, updated_at, principal, body } = record;
+    let (namespace, name) = (namespace.as_str(), name.as_str());
+    conn.execute(
         "INSERT INTO participant (namespace, name, revision, updated_at, principal, body) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET revision = excluded.revision, \
          updated_at = excluded.updated_at, principal = excluded.principal, body = excluded.body",
-        params![namespace, name, from_u64(record.revision), from_time(put.now), put.principal, &put.body[..]],
+        params![namespace, name, from_u64(*revision), from_time(*updated_at), principal, &body[..]],
     )?;
-    Ok(Ok(record))
+    Ok(())
 }
 
 /// See [`crate::Store::get_participant`].

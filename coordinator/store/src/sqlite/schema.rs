@@ -8,19 +8,20 @@
 //! sagas are numbered in the order of their start, so that what is being worked on lies together on few pages.
 
 use amends_engine::time::Timestamp;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use uuid::Uuid;
 
 use super::columns::from_time;
+use crate::transfer::Standing;
 
 /// "AMND": tells our files from those of others.
 pub(super) const APPLICATION_ID: i32 = 0x414d_4e44;
 
 /// The version of the tables below.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 4;
 
 /// What each version after the first has added, by the names in [`OBJECTS`].
-const ADDED: &[(i32, &[&str])] = &[(2, &["deprecation"])];
+const ADDED: &[(i32, &[&str])] = &[(2, &["deprecation"]), (3, &["shard_commits"]), (4, &["reserved_digest"])];
 
 /// Every table and index with the statement that makes it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -30,6 +31,8 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
         "CREATE TABLE shard (shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, nonce BLOB, node TEXT NOT NULL, \
          lease_until INTEGER NOT NULL) STRICT",
     ),
+    // Absent for a shard that has had no commit since there is this table.
+    ("shard_commits", "CREATE TABLE shard_commits (shard INTEGER PRIMARY KEY, number INTEGER NOT NULL) STRICT"),
     (
         "saga",
         "CREATE TABLE saga (saga INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL, \
@@ -68,6 +71,9 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
         "CREATE TABLE reserved (namespace TEXT NOT NULL, id TEXT NOT NULL, swept_at INTEGER NOT NULL, \
          PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID",
     ),
+    // Ids that were reserved in the store that this one was copied from. Older programs don't look here, nor at how a store
+    // stands (`meta`), and can't open it because of this version's number.
+    ("reserved_digest", "CREATE TABLE reserved_digest (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID"),
     (
         "definition",
         "CREATE TABLE definition (namespace TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, \
@@ -157,6 +163,18 @@ fn fill(tx: &Transaction<'_>, shards: u16, now: Timestamp) -> rusqlite::Result<(
 /// A value of the `meta` table.
 pub(super) fn meta(conn: &Connection, name: &str) -> rusqlite::Result<String> {
     conn.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+}
+
+/// How the store stands; `None` where its mark can't be read.
+pub(super) fn standing(conn: &Connection) -> rusqlite::Result<Option<Standing>> {
+    let text = meta(conn, "standing").optional()?;
+    Ok(Standing::read(text.as_deref().unwrap_or_default()))
+}
+
+/// Changes how it stands.
+pub(super) fn set_standing(conn: &Connection, standing: &Standing) -> rusqlite::Result<()> {
+    let set = "INSERT INTO meta (name, value) VALUES ('standing', ?1) ON CONFLICT DO UPDATE SET value = ?1";
+    conn.execute(set, [standing.to_string()]).map(|_| ())
 }
 
 /// How many shards the store has.

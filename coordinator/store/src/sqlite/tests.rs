@@ -12,11 +12,12 @@ use super::*;
 
 fn open(dir: &std::path::Path) -> SqliteStore {
     let clock: TimeSource = Arc::new(|| Timestamp(1_000));
-    SqliteStore::open(OpenOptions { dir: dir.into(), shards: Some(1), reserve_bytes: 4096, clock }).unwrap()
+    SqliteStore::open(OpenOptions { dir: dir.into(), shards: Some(1), reserve_bytes: 4096, clock, for_transfer: false })
+        .unwrap()
 }
 
 async fn lease(store: &SqliteStore) -> Lease {
-    store.acquire(ShardId(0), "node-a", Nonce(1), Duration::from_secs(60)).await.unwrap()
+    store.acquire(ShardId(0), "node-a", Nonce(1), Duration::from_secs(60)).await.unwrap().lease
 }
 
 fn commit(lease: Lease, id: &str, expected_revision: u64, size: usize) -> Commit {
@@ -83,19 +84,19 @@ async fn a_full_disk_refuses_new_sagas_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let lease = lease(&store).await;
-    assert!(matches!(store.commit(vec![commit(lease, "small", 0, 10)]).await[..], [Ok(Committed::Now)]));
+    assert!(matches!(store.commit(vec![commit(lease, "small", 0, 10)]).await[..], [Ok(Committed::Now { .. })]));
     limit_pages(&store, 0).await;
     // A whole group is refused with nothing of it written, though its first commit alone had room.
     let answers = store.commit(vec![commit(lease, "small", 1, 20), commit(lease, "large", 0, 50_000)]).await;
     // On the reserve, new sagas are refused before they take any room, so the running one goes on.
-    assert!(matches!(answers[..], [Ok(Committed::Now), Err(CommitError::Full)]), "{answers:?}");
+    assert!(matches!(answers[..], [Ok(Committed::Now { .. }), Err(CommitError::Full)]), "{answers:?}");
     assert!(!dir.path().join("reserve").exists());
     // A running saga for which there is no room is refused without an end to everything.
     let answers = store.commit(vec![commit(lease, "small", 2, 50_000), commit(lease, "small", 3, 10)]).await;
     assert!(matches!(answers[..], [Err(CommitError::Full), Err(CommitError::Full)]), "{answers:?}");
     assert_eq!(store.get(&commit(lease, "small", 0, 0).key).await.unwrap().unwrap().revision, 2);
     limit_pages(&store, 1_000).await;
-    assert!(matches!(store.commit(vec![commit(lease, "small", 2, 50_000)]).await[..], [Ok(Committed::Now)]));
+    assert!(matches!(store.commit(vec![commit(lease, "small", 2, 50_000)]).await[..], [Ok(Committed::Now { .. })]));
     assert_eq!(*store.fatal().borrow(), None);
 }
 
@@ -182,7 +183,7 @@ async fn a_foreign_write_lock_is_no_end() {
     assert!(matches!(answers[..], [Err(CommitError::Ambiguous(_))]), "{answers:?}");
     assert_eq!(*store.fatal().borrow(), None);
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(matches!(store.commit(vec![commit(lease, "order", 0, 10)]).await[..], [Ok(Committed::Now)]));
+    assert!(matches!(store.commit(vec![commit(lease, "order", 0, 10)]).await[..], [Ok(Committed::Now { .. })]));
 }
 
 #[test]

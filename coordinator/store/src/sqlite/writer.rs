@@ -189,6 +189,7 @@ impl State {
         let (tenures, next_saga) = (&mut self.tenures, &mut self.next_saga);
         let mut group = Group { conn: &tx, tenures, next_saga, takes_new, now };
         works.iter_mut().try_for_each(|work| work.run(&mut group)).map_err(Failure::Broken)?;
+        tenure::save_commits(group.conn, group.tenures).map_err(Failure::Broken)?;
         tx.commit().map_err(Failure::Broken)?;
         self.counters.add_transaction();
         Ok(())

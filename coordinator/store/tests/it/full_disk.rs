@@ -45,7 +45,7 @@ async fn child() {
         let key = key(&format!("order-{}", started.len()));
         let input = (PayloadKey::Input, Payload::json(vec![b'x'; 100_000]));
         match owner.commit(amends_store::Commit { payloads: vec![input], ..owner.draft(&key, 0) }).await {
-            Ok(Committed::Now) => started.push(key),
+            Ok(Committed::Now { .. }) => started.push(key),
             other => break other,
         }
     };

@@ -33,7 +33,7 @@ async fn one_sync_serves_many_sagas() {
                 barrier.wait().await;
                 for revision in 1..=EACH {
                     let answer = owner.commit(owner.draft(&key, revision)).await;
-                    assert!(matches!(answer, Ok(Committed::Now)), "{answer:?}");
+                    assert!(matches!(answer, Ok(Committed::Now { .. })), "{answer:?}");
                 }
                 owner.revision(&key).await
             })
@@ -56,6 +56,6 @@ async fn repeats_are_not_counted() {
     let owner = Owner::of(&store, "node-a").await;
     let commit = owner.draft(&key("order-1"), 0);
     owner.write(commit.clone()).await;
-    assert!(matches!(owner.commit(commit).await, Ok(Committed::Duplicate)));
+    assert!(matches!(owner.commit(commit).await, Ok(Committed::Duplicate { .. })));
     assert_eq!(store.stats().commits, 1);
 }

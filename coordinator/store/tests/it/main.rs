@@ -8,5 +8,7 @@ mod conformance;
 mod full_disk;
 mod kill;
 mod load;
+mod redis;
 mod reopen;
 mod support;
+mod transfer;

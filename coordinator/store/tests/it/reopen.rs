@@ -7,8 +7,8 @@ use amends_engine::ids::{DefinitionName, Namespace, Version};
 use amends_engine::time::Timestamp;
 use amends_store::conformance::support::{LONG, Owner, entry, key};
 use amends_store::{
-    Commit, CommitError, Deprecation, Epoch, Filter, Nonce, OpenError, OpenOptions, Severity, ShardId, SqliteStore,
-    Store, StoreError,
+    Commit, CommitError, Committed, Deprecation, Epoch, Filter, Nonce, OpenError, OpenOptions, Severity, ShardId,
+    SqliteStore, Store, StoreError,
 };
 
 use crate::support::{SHARDS, options, sqlite};
@@ -17,7 +17,7 @@ use crate::support::{SHARDS, options, sqlite};
 async fn leases_and_ids_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let store = sqlite(dir.path());
-    let (id, first) = (store.info().id, store.acquire(ShardId(1), "node-a", Nonce(1), LONG).await.unwrap());
+    let (id, first) = (store.info().id, store.acquire(ShardId(1), "node-a", Nonce(1), LONG).await.unwrap().lease);
     drop(store);
 
     let store = sqlite(dir.path());
@@ -25,7 +25,7 @@ async fn leases_and_ids_survive_a_restart() {
     store.renew(first, LONG).await.expect("a restart takes nobody's lease");
     let held = store.acquire(ShardId(1), "node-b", Nonce(2), LONG).await;
     assert!(matches!(held, Err(StoreError::Held { .. })), "{held:?}");
-    let next = store.acquire(ShardId(1), "node-a", Nonce(3), LONG).await.unwrap();
+    let next = store.acquire(ShardId(1), "node-a", Nonce(3), LONG).await.unwrap().lease;
     assert!(next.epoch > first.epoch);
 }
 
@@ -38,21 +38,47 @@ async fn epochs_rise_though_the_clock_goes_back() {
     for ms in [5_000, 1_000, 9_000] {
         let store = SqliteStore::open(at(ms)).unwrap();
         assert_eq!(store.now().await.unwrap(), Timestamp(ms));
-        epochs.push(store.acquire(ShardId(0), "node-a", Nonce(1), LONG).await.unwrap().epoch);
+        epochs.push(store.acquire(ShardId(0), "node-a", Nonce(1), LONG).await.unwrap().lease.epoch);
     }
     assert_eq!(epochs, [Epoch(5_000), Epoch(5_001), Epoch(9_000)]);
 }
 
-/// A database of version 1 has no deprecations; it gets their table, keeps what it has, and passes the examination.
+/// A commit number that came down would freeze the shard.
+#[tokio::test]
+async fn commit_numbers_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sqlite(dir.path());
+    let owner = Owner::of(&store, "node-a").await;
+    let key = key("order-1");
+    for revision in 0..3 {
+        owner.write(owner.draft(&key, revision)).await;
+    }
+    let lease = owner.lease(&key);
+    drop(store);
+
+    let store = sqlite(dir.path());
+    let tenures = store.tenures().await.unwrap();
+    assert_eq!(tenures[usize::from(lease.shard.0)].commits, 3, "{tenures:?}");
+    let again = store.acquire(lease.shard, "node-a", Nonce(9), LONG).await.unwrap();
+    assert_eq!(again.commits, 3);
+}
+
+/// A database of version 1 has no deprecations and none before version 3 numbers its commits; it gets the tables, keeps what
+/// it has, passes the examination, and counts from then on.
 #[tokio::test]
 async fn an_older_database_is_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     let (tenant, name) = (Namespace::default_namespace(), DefinitionName::parse("checkout").unwrap());
     let store = sqlite(dir.path());
     let first = store.put_definition(&tenant, &name, "one".into(), "team", Timestamp(1)).await.unwrap();
+    let owner = Owner::of(&store, "node-a").await;
+    owner.write(owner.draft(&key("order-1"), 0)).await;
     drop(store);
     let conn = database(dir.path());
-    conn.execute_batch("DROP TABLE deprecation; PRAGMA user_version = 1").unwrap();
+    conn.execute_batch(
+        "DROP TABLE deprecation; DROP TABLE shard_commits; DROP TABLE reserved_digest; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(conn);
 
     let store = sqlite(dir.path());
@@ -61,8 +87,11 @@ async fn an_older_database_is_brought_up_to_date() {
     let deprecation = Deprecation { at: Timestamp(2), principal: "ops".into(), reason: "old".into() };
     let marked = store.deprecate_definition(&tenant, &name, Version(1), Some(deprecation.clone())).await.unwrap();
     assert_eq!(marked.unwrap().deprecated, Some(deprecation.clone()));
+    let owner = Owner::of(&store, "node-a").await;
+    let next = owner.commit(owner.draft(&key("order-1"), 1)).await.unwrap();
+    assert_eq!(next, Committed::Now { number: 1 }, "the first since it is counted");
     drop(store);
-    assert_eq!(database(dir.path()).pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 2);
+    assert_eq!(database(dir.path()).pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 4);
     let kept = sqlite(dir.path()).get_definition(&tenant, &name, None).await.unwrap();
     assert_eq!(kept.unwrap().deprecated, Some(deprecation));
 }
@@ -116,9 +145,9 @@ fn files_of_others_and_of_newer_versions_are_left_alone() {
 
     let dir = tempfile::tempdir().unwrap();
     drop(sqlite(dir.path()));
-    database(dir.path()).pragma_update(None, "user_version", 3).unwrap();
+    database(dir.path()).pragma_update(None, "user_version", 5).unwrap();
     let error = SqliteStore::open(options(dir.path())).expect_err("newer");
-    assert!(matches!(error, OpenError::TooNew { found: 3, newest: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::TooNew { found: 5, newest: 4, .. }), "{error}");
 }
 
 /// One saga's damage is found, reported, and no other saga's trouble.

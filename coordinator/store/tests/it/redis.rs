@@ -1,0 +1,10 @@
+//! The store on real Redis servers: the conformance suite, and what only a server far away can do to it.
+
+mod cluster;
+mod conformance;
+mod judged;
+mod network;
+mod replicas;
+mod servers;
+mod transfer;
+mod wiped;
