@@ -34,6 +34,10 @@ pub(crate) async fn run(store: Arc<dyn Store>, mut queue: mpsc::UnboundedReceive
         let results = store.commit(commits).await;
         let mut answers: BTreeMap<Lease, (mpsc::UnboundedSender<ShardEvent>, Answers)> = BTreeMap::new();
         for ((lease, key, answer_to), result) in owners.into_iter().zip(results) {
+            if matches!(result, Err(CommitError::Fenced)) {
+                // Said here, because the tenure that sent it is mostly over by now.
+                tracing::warn!(shard = lease.shard.0, epoch = lease.epoch.0, saga = %key, "a late write was fenced off by the store");
+            }
             let entry = answers.entry(lease).or_insert_with(|| (answer_to, Vec::new()));
             entry.1.push((key, result));
         }

@@ -5,10 +5,16 @@ use std::time::Duration;
 /// How a node runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeConfig {
-    /// The node's name, in leases and history.
+    /// The node's name, in leases and history: no other living node of the store has it. A node that is started again under
+    /// its old name has its shards back at once; under a new one it waits for its old leases to run out.
     pub node: String,
-    /// How long a lease on a shard lasts; it is renewed at a third of that.
+    /// Where other nodes reach its API, as `http://host:port`; means nothing where there can't be others.
+    pub address: String,
+    /// How long a lease on a shard lasts; it is renewed at a third of that. A node that wasn't heard for as long is taken for
+    /// dead.
     pub lease: Duration,
+    /// How often a node says that it is there and looks for the others. Well below `lease`.
+    pub heartbeat: Duration,
     /// How far ahead due sagas are held in memory; those that wait longer are evicted.
     pub window: Duration,
     /// How long finished sagas are kept.
@@ -27,7 +33,9 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         Self {
             node: "amends".to_owned(),
+            address: String::new(),
             lease: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(1),
             window: Duration::from_secs(30),
             retention: Duration::from_secs(7 * 24 * 3600),
             residents_max: 20_000,

@@ -15,20 +15,24 @@ use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
 use amends_engine::saga::{By, OperationStatus, SagaHead};
 use amends_engine::standing::{self, StatusWord};
-use amends_store::{Cursor, Filter, ListedSaga, Page, Store, shard_of};
+use amends_store::{Cursor, Filter, ListedSaga, Page, ShardId, Store, shard_of};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::cluster::{Cluster, Place, Word};
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::{RequestError, UnreadableSaga, with_sources};
 use crate::participant::Directory;
-use crate::seam::Seams;
+use crate::seam::{Seams, sleep};
 use crate::shard::{Request, StartRequest};
 use crate::snapshot::Snapshot;
 use crate::stored::{Revived, revive, revive_state};
 
 /// How a shard that has too much to do asks for patience.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
+
+/// How often a saga is looked at that somebody here waits for while another node has it.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What a caller gives to start a saga.
 #[derive(Debug, Clone)]
@@ -154,6 +158,7 @@ struct Inner {
     definitions: Definitions,
     directory: Arc<Directory>,
     seams: Seams,
+    cluster: Arc<Cluster>,
     shards: Vec<mpsc::Sender<Request>>,
 }
 
@@ -164,9 +169,79 @@ impl Coordinator {
         definitions: Definitions,
         directory: Arc<Directory>,
         seams: Seams,
+        cluster: Arc<Cluster>,
         shards: Vec<mpsc::Sender<Request>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { config, store, definitions, directory, seams, shards }) }
+        Self { inner: Arc::new(Inner { config, store, definitions, directory, seams, cluster, shards }) }
+    }
+
+    /// Where a saga's shard is, as this node knows it.
+    pub fn place(&self, key: &SagaKey) -> Place {
+        self.inner.cluster.table.place(self.shard_of(key))
+    }
+
+    /// Told whenever a shard may be somewhere else than before.
+    pub fn placing(&self) -> watch::Receiver<u64> {
+        self.inner.cluster.table.changes()
+    }
+
+    /// Where one shard is.
+    pub fn place_of(&self, shard: ShardId) -> Place {
+        self.inner.cluster.table.place(shard)
+    }
+
+    /// Looks at once where shards are.
+    pub fn look(&self) {
+        self.inner.cluster.look();
+    }
+
+    /// Whether another node could take what this one gives back.
+    pub fn has_heir(&self) -> bool {
+        self.inner.cluster.table.has_heir()
+    }
+
+    /// How long a node may be silent before the others take it for dead.
+    pub fn silence(&self) -> Duration {
+        self.inner.config.lease
+    }
+
+    /// Gives back every shard; done when none is held any more. Requests are still taken, for other nodes. Only a restart ends
+    /// it.
+    pub async fn drain(&self) {
+        let cluster = &self.inner.cluster;
+        let mut changes = cluster.table.changes();
+        cluster.leave();
+        while cluster.table.holds_any() {
+            // It can't be closed: the table is here.
+            let _ = changes.changed().await;
+        }
+        // They needn't wait for their next heartbeat, and send nothing more to this node.
+        cluster.announce().await;
+    }
+
+    /// Another node has said something: takes it in, and gives this node's word.
+    pub fn hear(&self, word: Word) -> Word {
+        let cluster = &self.inner.cluster;
+        if word.news {
+            self.inner.definitions.look_again();
+        }
+        cluster.hear(word);
+        cluster.word(false)
+    }
+
+    /// Tells every other node that something was registered, and waits until each has heard it or can't be reached: that one
+    /// finds it with its next heartbeat.
+    pub async fn announce(&self) {
+        self.inner.cluster.announce().await;
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.inner.config.node
+    }
+
+    fn shard_of(&self, key: &SagaKey) -> ShardId {
+        shard_of(key, u16::try_from(self.inner.shards.len()).unwrap_or(u16::MAX))
     }
 
     /// The store behind it, for reads and registrations.
@@ -283,29 +358,51 @@ impl Coordinator {
 
     /// Waits until a saga has ended or is stuck, at most `patience`; gives it as it stands then.
     pub async fn wait(&self, key: &SagaKey, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
-        let mut progress = self.watch(key).await?;
-        if progress.borrow().is_none() {
-            // Not in its owner's memory: it has ended, is parked, or waits long.
-            let snapshot = self.get(key).await?;
-            if rests(standing::status(&snapshot.saga)) {
+        // Where time runs out, what is committed is the answer.
+        match tokio::time::timeout(patience, self.rests(key)).await {
+            Ok(rests) => rests,
+            Err(_) => self.get(key).await,
+        }
+    }
+
+    /// Waits until a saga has ended or is stuck. Its owner may go away meanwhile, and the next one may be another node.
+    async fn rests(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
+        loop {
+            let mut progress = match self.watch(key).await {
+                Ok(progress) => progress,
+                Err(RequestError::Elsewhere(_) | RequestError::Frozen(_) | RequestError::Unavailable(_)) => {
+                    let snapshot = self.get(key).await?;
+                    if rests(standing::status(&snapshot.saga)) {
+                        return Ok(snapshot);
+                    }
+                    sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if progress.borrow().is_none() {
+                // Not in its owner's memory: it has ended, is parked, or waits long.
+                let snapshot = self.get(key).await?;
+                if rests(standing::status(&snapshot.saga)) {
+                    return Ok(snapshot);
+                }
+            }
+            let resting = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.at_rest.is_some())).await;
+            if let Ok(seen) = resting
+                && let Some(snapshot) = seen.as_ref().and_then(|seen| seen.at_rest.clone())
+            {
                 return Ok(snapshot);
             }
-        }
-        let resting = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.at_rest.is_some()));
-        let seen = match tokio::time::timeout(patience, resting).await {
-            Ok(Ok(seen)) => seen.as_ref().and_then(|seen| seen.at_rest.clone()),
-            // Time ran out, or the owner went away: what is committed is the answer.
-            Ok(Err(_)) | Err(_) => None,
-        };
-        match seen {
-            Some(snapshot) => Ok(snapshot),
-            None => self.get(key).await,
         }
     }
 
     fn send(&self, key: &SagaKey, request: Request) -> Result<(), RequestError> {
-        let shards = u16::try_from(self.inner.shards.len()).unwrap_or(u16::MAX);
-        let shard = shard_of(key, shards);
+        let shard = self.shard_of(key);
+        match self.inner.cluster.table.place(shard) {
+            Place::Here => {}
+            Place::At { .. } | Place::Nowhere => return Err(RequestError::Elsewhere(key.clone())),
+            Place::Frozen(lost) => return Err(RequestError::Frozen(lost)),
+        }
         let queue = self.inner.shards.get(usize::from(shard.0)).ok_or_else(gone)?;
         queue.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RequestError::Overloaded { retry_after: OVERLOAD_RETRY },

@@ -1,8 +1,9 @@
 //! Compiled definitions, kept once compiled: versions never change.
 //!
 //! Only which of them take new sagas can change; that is read from the store again after every registration and deprecation
-//! that this node carries out. Invariants: a saga always gets the version that it is pinned to, or an error; no saga begins on
-//! a version after its deprecation was acknowledged.
+//! that this node carries out or hears of, and with every heartbeat where there are other nodes. Invariants: a saga always gets
+//! the version that it is pinned to, or an error; no saga begins on a version after its deprecation was acknowledged, but on a
+//! node that couldn't be told, and there only until its next heartbeat.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +97,13 @@ impl Definitions {
         let mut cached = self.lock();
         cached.forgotten += 1;
         cached.usable.remove(&(namespace.clone(), name.clone()));
+    }
+
+    /// Forgets which versions of all definitions take new sagas: another node may have changed that.
+    pub fn look_again(&self) {
+        let mut cached = self.lock();
+        cached.forgotten += 1;
+        cached.usable.clear();
     }
 
     async fn usable(&self, namespace: &Namespace, name: &DefinitionName) -> Result<Arc<Usable>, RequestError> {

@@ -10,6 +10,8 @@ use amends_engine::IllegalEvent;
 use amends_engine::ids::{DefinitionName, SagaKey, Version};
 use amends_store::StoreError;
 
+use crate::cluster::Lost;
+
 /// A request that wasn't carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -79,6 +81,12 @@ pub enum RequestError {
     /// The disk is full; nothing was accepted.
     #[error("the store is full; nothing was accepted")]
     StoreFull,
+    /// Another node has the saga's shard, or none has it yet; nothing was done. Repeat the same request.
+    #[error("{0} is with another node just now, or is being taken over")]
+    Elsewhere(SagaKey),
+    /// The store has lost commits of the saga's shard; nothing was done, and nothing will be before a person looks.
+    #[error("{0}")]
+    Frozen(Lost),
     /// This node is stopping or has lost the shard, or the store didn't answer. Repeat the same request.
     #[error("not available now: {0}")]
     Unavailable(String),

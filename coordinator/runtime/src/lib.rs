@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod cluster;
 mod committer;
 pub mod config;
 pub mod coordinator;
@@ -23,6 +24,7 @@ pub mod snapshot;
 mod stored;
 mod sweeper;
 
+pub use cluster::{Alone, Peers, Place, Word};
 pub use config::RuntimeConfig;
 pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Start};
 pub use error::{RequestError, UnreadableSaga};

@@ -1,15 +1,17 @@
-//! A running node: its shards, its group commit, its sweeper; started and stopped as one.
+//! A running node: its membership, its shards, its group commit, its sweeper; started and stopped as one.
 //!
 //! It has no loop of its own. Invariant: after [`Node::stop`] nothing of the node runs any more, and its shards can be taken
 //! at once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use amends_store::{ShardId, Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use amends_store::{ShardId, Store};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cluster::{Cluster, Membership, Peers};
 use crate::config::RuntimeConfig;
 use crate::coordinator::Coordinator;
 use crate::definitions::Definitions;
@@ -30,6 +32,8 @@ pub struct NodeParts {
     pub caller: Arc<dyn ParticipantCaller>,
     /// Where participants are found; filled from the store at start.
     pub directory: Arc<Directory>,
+    /// The way to other nodes of the store.
+    pub peers: Arc<dyn Peers>,
     /// Clock and randomness.
     pub seams: Seams,
 }
@@ -38,19 +42,20 @@ pub struct NodeParts {
 #[derive(Debug)]
 pub struct Node {
     coordinator: Coordinator,
-    /// One per shard: tokio's `watch` wakes several receivers in an order of its own chance, which no seed could replay.
-    stops: Vec<watch::Sender<bool>>,
+    name: String,
     shards: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
 }
 
 impl Node {
-    /// Starts all shards. They acquire their leases and load what is due by themselves.
-    pub async fn start(parts: NodeParts) -> Result<Self, StoreError> {
-        let NodeParts { config, store, caller, directory, seams } = parts;
+    /// Joins whoever shares the store. The shards that this node should have acquire their leases and load what is due by
+    /// themselves; a store that doesn't answer is asked until it does.
+    pub async fn start(parts: NodeParts) -> Self {
+        let NodeParts { config, store, caller, directory, peers, seams } = parts;
         let config = Arc::new(config);
         let definitions = Definitions::new(store.clone());
         let info = store.info();
+        let cluster = Arc::new(Cluster::new(info.shards, config.node.clone(), peers));
         let floor = Arc::new(Floor::new(info.id, config.retention));
         let shared = Arc::new(Shared {
             store: store.clone(),
@@ -64,7 +69,6 @@ impl Node {
         let mut helpers = vec![spawn(committer::run(store.clone(), queue, config.group_max))];
         let mut shards = Vec::new();
         let mut senders = Vec::new();
-        let mut stops = Vec::new();
         for number in 0..info.shards {
             let (sender, requests) = mpsc::channel(config.requests_max);
             let context = ShardContext {
@@ -73,15 +77,26 @@ impl Node {
                 shared: shared.clone(),
                 seams: seams.clone(),
                 commits: commits.clone(),
+                cluster: cluster.clone(),
             };
-            let (stop, stopped) = watch::channel(false);
             senders.push(sender);
-            stops.push(stop);
-            shards.push(spawn(shard::supervise(context, requests, stopped)));
+            shards
+                .extend(cluster.orders(context.shard).map(|orders| spawn(shard::supervise(context, requests, orders))));
         }
         helpers.push(spawn(sweeper::run(store.clone(), floor, seams.clone())));
-        let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, senders);
-        Ok(Self { coordinator, stops, shards, helpers })
+        let membership = Membership {
+            config: config.clone(),
+            store: store.clone(),
+            definitions: definitions.clone(),
+            cluster: cluster.clone(),
+            started_at: seams.now(),
+            said: AtomicBool::new(false),
+        };
+        membership.begin().await;
+        helpers.push(spawn(membership.run()));
+        let name = config.node.clone();
+        let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, cluster, senders);
+        Self { coordinator, name, shards, helpers }
     }
 
     /// The handle for requests.
@@ -89,24 +104,19 @@ impl Node {
         &self.coordinator
     }
 
-    /// Stops: no new requests, answers that are under way are recorded for at most `grace`, leases are given back.
+    /// Stops: no new requests; what is under way is recorded for at most `grace`, and much less where another node can take
+    /// over; leases are given back.
     pub async fn stop(mut self, grace: Duration) {
-        for stop in &self.stops {
-            // Nobody is listening where a shard has ended already.
-            let _ = stop.send(true);
-        }
-        let all = async {
-            for shard in &mut self.shards {
-                // A shard that panicked has nothing left to record.
-                let _ = shard.await;
-            }
-        };
         tokio::select! {
             biased;
-            () = all => {}
+            () = self.coordinator.drain() => {}
             () = sleep(grace) => tracing::warn!("the grace period is over; calls under way are left to whoever comes next"),
         }
+        // First, so that no last heartbeat brings the record back.
         self.kill();
+        if let Err(error) = self.coordinator.store().forget_node(&self.name).await {
+            tracing::debug!(%error, "this node's record stays until others find it silent");
+        }
     }
 
     /// Ends everything at once, as a crash would: for tests and the simulation.

@@ -119,6 +119,11 @@ impl Running {
     pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(spawn(future))
     }
+
+    /// Whether it has ended by itself.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
 }
 
 impl Drop for Running {

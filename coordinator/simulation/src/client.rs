@@ -58,7 +58,7 @@ pub(crate) async fn run(world: Arc<World>, plan: SagaPlan) {
 async fn start_surely(world: &World, start: Start) {
     let key = start.key.clone();
     loop {
-        if let Some(node) = world.node()
+        if let Some(node) = world.node_for(&key)
             && let Ok(answer) = timeout(PATIENCE, node.start(start.clone())).await
         {
             match answer {
@@ -66,7 +66,12 @@ async fn start_surely(world: &World, start: Start) {
                     world.trace.note(format_args!("{key} acknowledged, new: {}", answered.changed));
                     return world.acknowledge(&key);
                 }
-                Err(RequestError::Unavailable(_) | RequestError::Overloaded { .. } | RequestError::StoreFull) => {}
+                Err(
+                    RequestError::Unavailable(_)
+                    | RequestError::Elsewhere(_)
+                    | RequestError::Overloaded { .. }
+                    | RequestError::StoreFull,
+                ) => {}
                 Err(error) => return world.trace.violated("I5", format!("the start of {key} was refused: {error}")),
             }
         }

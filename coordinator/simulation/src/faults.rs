@@ -19,6 +19,7 @@ struct Mixture {
     store: Vec<(StoreFault, u32)>,
     call: Vec<(CallFault, u32)>,
     read: u32,
+    word: u32,
     refusal: u32,
     failure: u32,
 }
@@ -72,6 +73,11 @@ impl Faults {
     /// Whether a read of the store gets no answer.
     pub(crate) fn loses_read(&self) -> bool {
         self.by_chance(self.mixture.read)
+    }
+
+    /// Whether a word between two nodes is lost.
+    pub(crate) fn loses_word(&self) -> bool {
+        self.by_chance(self.mixture.word)
     }
 
     /// Whether a participant refuses though nothing in the request asks for it: "out of stock, just now".
@@ -142,7 +148,7 @@ impl Mixture {
         let store = StoreFault::ALL.map(|fault| (fault, weight())).to_vec();
         let mut call = CallFault::ALL.map(|fault| (fault, weight())).to_vec();
         call.retain(|(fault, _)| copies_allowed || *fault != CallFault::Twice);
-        Self { store, call, read: weight() / 3, refusal: 3 * weight(), failure: weight() }
+        Self { store, call, read: weight() / 3, word: 5 * weight(), refusal: 3 * weight(), failure: weight() }
     }
 }
 

@@ -21,6 +21,7 @@ mod load;
 mod network;
 mod nodes;
 mod participants;
+mod peers;
 mod process;
 mod reply;
 mod scenario;

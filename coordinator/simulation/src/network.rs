@@ -158,7 +158,7 @@ impl World {
     /// Asks something of a saga until the coordinator has answered; gives the answer in words.
     pub(crate) async fn ask(&self, saga: &SagaKey, ask: &Ask, who: &str) -> String {
         for _ in 0..ASKS_MAX {
-            if let Some(node) = self.node() {
+            if let Some(node) = self.node_for(saga) {
                 let once = || self.ask_once(&node, saga, ask, who);
                 // Some ask twice at once; whichever answer comes is believed.
                 let twice = self.faults.is_random() && self.network.chance(300);
@@ -177,7 +177,7 @@ impl World {
         let by = By { principal: who.to_owned(), reason: "simulation".to_owned() };
         match timeout(PATIENCE, node.ask(saga, ask.clone(), by, None)).await.ok()? {
             Ok(answered) => Some(format!("changed: {}", answered.changed)),
-            Err(RequestError::Unavailable(_) | RequestError::Overloaded { .. }) => None,
+            Err(RequestError::Unavailable(_) | RequestError::Elsewhere(_) | RequestError::Overloaded { .. }) => None,
             Err(error) => Some(error.to_string()),
         }
     }

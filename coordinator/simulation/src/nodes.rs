@@ -1,25 +1,29 @@
-//! The nodes of a run: each life of one from its start to its crash, freeze or clean stop, and then the next.
+//! The nodes of a run: a few at a time, each life of one from its start to its crash, freeze or clean stop, and then the next.
 //!
-//! The nodes are the real runtime; only their clock, randomness, store and network are ours. Invariant: one node is reachable
-//! at a time, but a frozen one may still act after its successor has begun.
+//! The nodes are the real runtime; only their clock, randomness, store and network are ours. Invariant: a place has one
+//! reachable node at a time, but a frozen one may still act after its successor has begun.
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use amends_engine::ids::{Namespace, ParticipantName};
 use amends_runtime::participant::{Codes, Directory, Endpoint, Registration};
 use amends_runtime::seam::Seams;
 use amends_runtime::{Node, NodeParts, RuntimeConfig};
+use futures::future::{join, join_all};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::network::SimulatedNetwork;
 use crate::participants::Conduct;
+use crate::peers::SimulatedPeers;
 use crate::process::{Process, Standing};
 use crate::scenario::PARTICIPANTS;
 use crate::seams::Dice;
 use crate::store::SimulatedStore;
-use crate::world::{World, stream};
+use crate::world::{Reachable, World, stream};
 
 /// How long a frozen process stands still: longer than a lease, so that somebody else takes over.
 const FROZEN: Duration = Duration::from_secs(9);
@@ -32,56 +36,107 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long a killed node is away where that isn't left to chance.
 const DOWNTIME: Duration = Duration::from_millis(250);
 
-/// The nodes of a run, one reachable at a time.
+/// Most machines at a time in a run with random faults.
+const MACHINES_MAX: u64 = 3;
+
+/// The nodes of a run: a few machines at a time, each with one life of a node after the other.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     world: Arc<World>,
-    downtime: Dice,
-    lives: u32,
+    dice: Arc<Dice>,
+    /// How many lives and how many machines there were.
+    lives: Arc<AtomicU32>,
+    machines: Arc<AtomicU32>,
+}
+
+impl Nodes {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        let dice = Arc::new(Dice::new(world.seed, stream::NODES));
+        Self { world, dice, lives: Arc::default(), machines: Arc::default() }
+    }
+
+    /// Keeps nodes running until the world is at rest; says how many lives that took.
+    pub(crate) async fn run_until(self, rest: impl Future<Output = ()>) -> u32 {
+        let count = if self.world.faults.is_random() { 1 + self.dice.below(MACHINES_MAX) } else { 1 };
+        let mut stops = Vec::new();
+        let mut running = Vec::new();
+        for _ in 0..count {
+            // One each: a channel that wakes several would do so in an order that no seed decides.
+            let (stop, stopped) = oneshot::channel();
+            stops.push(stop);
+            running.push(Place::new(&self).run_until(async {
+                // Only the end of the run drops the sender.
+                let _ = stopped.await;
+            }));
+        }
+        let ending = async {
+            rest.await;
+            for stop in stops {
+                // A place that waits out a downtime hears it afterwards.
+                let _ = stop.send(());
+            }
+        };
+        join(ending, join_all(running)).await;
+        self.lives.load(Ordering::SeqCst)
+    }
+}
+
+/// Where one node runs at a time. After a freeze or a planned stop it is on another machine, with another name.
+struct Place {
+    world: Arc<World>,
+    dice: Arc<Dice>,
+    lives: Arc<AtomicU32>,
+    machines: Arc<AtomicU32>,
     machine: u32,
     /// Frozen ones, which come back for a moment.
     left: Vec<Node>,
 }
 
-impl Nodes {
-    pub(crate) fn new(world: Arc<World>) -> Self {
-        let downtime = Dice::new(world.seed, stream::NODES);
-        Self { world, downtime, lives: 0, machine: 1, left: Vec::new() }
+impl Place {
+    fn new(nodes: &Nodes) -> Self {
+        let Nodes { world, dice, lives, machines } = nodes;
+        let (world, dice, lives, machines) = (world.clone(), dice.clone(), lives.clone(), machines.clone());
+        let machine = machines.fetch_add(1, Ordering::SeqCst) + 1;
+        Self { world, dice, lives, machines, machine, left: Vec::new() }
     }
 
-    /// Keeps a node running until the world is at rest; says how many lives that took.
-    pub(crate) async fn run_until(mut self, rest: impl Future<Output = ()>) -> u32 {
+    fn move_on(&mut self) {
+        self.machine = self.machines.fetch_add(1, Ordering::SeqCst) + 1;
+    }
+
+    async fn run_until(mut self, rest: impl Future<Output = ()>) {
         let world = self.world.clone();
         let mut rest = pin!(rest);
         loop {
-            self.lives += 1;
-            let process = Arc::new(Process::new(self.lives));
-            let Some(mut node) = self.start(&process).await else { return self.lives };
-            world.set_node(Some(node.coordinator().clone()));
+            let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
+            let process = Arc::new(Process::new(life));
+            let mut node = self.start(&process).await;
+            let coordinator = node.coordinator().clone();
+            world.set_node(self.machine, Some(Reachable { process: process.clone(), coordinator }));
             let deploy = self.until_deploy();
             tokio::select! {
                 biased;
                 standing = process.stopped() => {
-                    world.set_node(None);
+                    world.set_node(self.machine, None);
                     match standing {
                         Standing::Frozen => {
-                            world.trace.note(format_args!("node {} stands still", self.lives));
+                            world.trace.note(format_args!("node {life} stands still"));
                             self.leave_behind(process, node);
                         }
                         Standing::Dead | Standing::Runs => {
-                            world.trace.note(format_args!("node {} was killed", self.lives));
+                            world.trace.note(format_args!("node {life} was killed"));
                             node.kill();
                             let random = world.faults.is_random();
-                            sleep(if random { self.downtime.millis(0, 2_500) } else { DOWNTIME }).await;
+                            sleep(if random { self.dice.millis(0, 2_500) } else { DOWNTIME }).await;
                         }
                     }
                 }
                 () = sleep(deploy) => {
-                    world.set_node(None);
                     node.stop(GRACE).await;
+                    world.set_node(self.machine, None);
                     process.kill();
-                    self.machine += 1;
-                    world.trace.note(format_args!("node {} was stopped", self.lives));
+                    self.move_on();
+                    world.trace.note(format_args!("node {life} was stopped"));
                 }
                 () = &mut rest => {
                     let began = world.clock.elapsed();
@@ -89,7 +144,7 @@ impl Nodes {
                     if world.clock.elapsed() >= began + GRACE {
                         world.trace.violated("stop", "a node with nothing to do didn't stop in time");
                     }
-                    return self.lives;
+                    return;
                 }
             }
         }
@@ -97,11 +152,11 @@ impl Nodes {
 
     /// When the node is stopped cleanly and another machine goes on at once; seldom, and only in runs with random faults.
     fn until_deploy(&self) -> Duration {
-        let planned = self.world.faults.is_random() && self.downtime.chance(150);
-        if planned { self.downtime.millis(0, 4_000) } else { NEVER }
+        let planned = self.world.faults.is_random() && self.dice.chance(150);
+        if planned { self.dice.millis(0, 4_000) } else { NEVER }
     }
 
-    async fn start(&self, process: &Arc<Process>) -> Option<Node> {
+    async fn start(&self, process: &Arc<Process>) -> Node {
         let world = &self.world;
         world.trace.note(format_args!("node {} starts on machine {}", process.number(), self.machine));
         let directory = Arc::new(Directory::new());
@@ -120,20 +175,15 @@ impl Nodes {
             store: Arc::new(SimulatedStore::new(world.clone(), process.clone())),
             caller: Arc::new(SimulatedNetwork::new(world.clone(), process.clone())),
             directory,
+            peers: Arc::new(SimulatedPeers::new(world.clone(), process.clone())),
             seams: Seams::new(world.clock.clone(), entropy),
         };
-        match Node::start(parts).await {
-            Ok(node) => Some(node),
-            Err(error) => {
-                world.trace.violated("start", format!("a node couldn't be started: {error}"));
-                None
-            }
-        }
+        Node::start(parts).await
     }
 
     /// A frozen node wakes up after its lease has run out, does what it was about to do, and is killed.
     fn leave_behind(&mut self, process: Arc<Process>, node: Node) {
-        self.machine += 1;
+        self.move_on();
         self.left.push(node);
         let world = self.world.clone();
         self.world.run(async move {

@@ -86,7 +86,7 @@ fn unanswered(commits: usize) -> Answers {
 /// What a store says to the repeat of a commit that it has forgotten making.
 fn stale(expected: Vec<u64>, answers: Answers) -> Answers {
     let answer = |(expected, answer)| match answer {
-        Ok(Committed::Now) => Err(CommitError::Stale { expected, found: expected + 1 }),
+        Ok(Committed::Now { .. }) => Err(CommitError::Stale { expected, found: expected + 1 }),
         other => other,
     };
     expected.into_iter().zip(answers).map(answer).collect()
@@ -108,9 +108,9 @@ impl Store for SimulatedStore {
         node: &str,
         nonce: Nonce,
         lease_for: Duration,
-    ) -> Result<Lease, StoreError> {
+    ) -> Result<Acquired, StoreError> {
         let acquired = self.ask("acquire", self.world.store.acquire(shard, node, nonce, lease_for)).await;
-        if let Ok(lease) = &acquired {
+        if let Ok(Acquired { lease, .. }) = &acquired {
             let (number, epoch) = (self.process.number(), lease.epoch.0);
             self.world.trace.note(format_args!("node {number} has shard {} with epoch {epoch}", shard.0));
         }
@@ -123,6 +123,22 @@ impl Store for SimulatedStore {
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         self.ask("release", self.world.store.release(lease)).await
+    }
+
+    async fn tenures(&self) -> Result<Vec<Tenure>, StoreError> {
+        self.ask("tenures", self.world.store.tenures()).await
+    }
+
+    async fn heartbeat(&self, node: &NodeRecord) -> Result<(), StoreError> {
+        self.ask("heartbeat", self.world.store.heartbeat(node)).await
+    }
+
+    async fn forget_node(&self, name: &str) -> Result<(), StoreError> {
+        self.ask("forget_node", self.world.store.forget_node(name)).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        self.ask("nodes", self.world.store.nodes()).await
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Answers {

@@ -4,26 +4,28 @@
 //! way. Invariant: the world is at rest only when no task of it is under way, so that a late copy can't land after the
 //! verdict.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use amends_engine::ids::SagaKey;
 use amends_engine::saga::Saga;
-use amends_runtime::Coordinator;
 use amends_runtime::seam::Clock;
+use amends_runtime::{Coordinator, Place};
 use amends_store::memory::MemoryStore;
 use amends_store::{Commit, CommitError, Committed, Store, record};
 
 use crate::faults::{FaultPlan, Faults};
 use crate::judge::Judge;
 use crate::participants::{Conduct, Participants};
+use crate::process::Process;
 use crate::scenario::Registered;
 use crate::seams::{Dice, VirtualClock};
 use crate::trace::{Trace, lock};
 
 /// How many shards the store has: more than one, so that sagas of one run have different owners.
-const SHARDS: u16 = 2;
+const SHARDS: u16 = 3;
 
 /// Streams of random numbers, one for each purpose.
 pub(crate) mod stream {
@@ -31,8 +33,16 @@ pub(crate) mod stream {
     pub(crate) const LOAD: u64 = 2;
     pub(crate) const NETWORK: u64 = 3;
     pub(crate) const STORE: u64 = 4;
+    pub(crate) const PEERS: u64 = 5;
     /// Downtimes; the lives of the nodes have the numbers after it.
     pub(crate) const NODES: u64 = 100;
+}
+
+/// A node that can be reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Reachable {
+    pub(crate) process: Arc<Process>,
+    pub(crate) coordinator: Coordinator,
 }
 
 /// The world around the nodes.
@@ -49,7 +59,10 @@ pub(crate) struct World {
     pub(crate) network: Dice,
     /// Delays on the way to the store.
     pub(crate) wire: Dice,
-    node: Mutex<Option<Coordinator>>,
+    /// Delays between nodes.
+    pub(crate) peers: Dice,
+    /// By machine.
+    nodes: Mutex<BTreeMap<u32, Reachable>>,
     acknowledged: Mutex<Vec<SagaKey>>,
     under_way: AtomicUsize,
 }
@@ -71,21 +84,34 @@ impl World {
             participants: Participants::new(conduct),
             network: Dice::new(seed, stream::NETWORK),
             wire: Dice::new(seed, stream::STORE),
-            node: Mutex::default(),
+            peers: Dice::new(seed, stream::PEERS),
+            nodes: Mutex::default(),
             acknowledged: Mutex::default(),
             under_way: AtomicUsize::new(0),
             clock,
         }
     }
 
-    /// The node that clients and participants reach, if one runs.
-    pub(crate) fn node(&self) -> Option<Coordinator> {
-        lock(&self.node).clone()
+    /// The node that a request for this saga reaches, if any runs: the one that has its shard by its own word, which is where
+    /// the others would send it on to.
+    pub(crate) fn node_for(&self, key: &SagaKey) -> Option<Coordinator> {
+        let nodes = lock(&self.nodes);
+        let owner = nodes.values().find(|it| it.coordinator.place(key) == Place::Here);
+        owner.or_else(|| nodes.values().next()).map(|it| it.coordinator.clone())
     }
 
-    /// Another node is reached from now on, or none.
-    pub(crate) fn set_node(&self, node: Option<Coordinator>) {
-        *lock(&self.node) = node;
+    /// The node of this name, for other nodes.
+    pub(crate) fn node_named(&self, name: &str) -> Option<Reachable> {
+        lock(&self.nodes).values().find(|it| it.coordinator.node() == name).cloned()
+    }
+
+    /// A machine's node is reached from now on, or isn't any more.
+    pub(crate) fn set_node(&self, machine: u32, node: Option<Reachable>) {
+        let mut nodes = lock(&self.nodes);
+        match node {
+            Some(node) => nodes.insert(machine, node),
+            None => nodes.remove(&machine),
+        };
     }
 
     /// Does something beside the rest of the world; the world isn't at rest before it has ended.
@@ -121,14 +147,14 @@ impl World {
         let answers = self.store.commit(commits.clone()).await;
         for (commit, answer) in commits.iter().zip(&answers) {
             let word = match answer {
-                Ok(Committed::Now) => commit.index.status.to_owned(),
-                Ok(Committed::Duplicate) => "duplicate".to_owned(),
+                Ok(Committed::Now { .. }) => commit.index.status.to_owned(),
+                Ok(Committed::Duplicate { .. }) => "duplicate".to_owned(),
                 Err(error) => error.to_string(),
             };
             let (revision, epoch) = (commit.expected_revision + 1, commit.lease.epoch.0);
             let digest = commit.digest();
             self.trace.note(format_args!("commit {} revision {revision} epoch {epoch} {digest:?}: {word}", commit.key));
-            if matches!(answer, Ok(Committed::Now)) {
+            if matches!(answer, Ok(Committed::Now { .. })) {
                 self.judge.committed(commit, &self.trace);
             }
         }

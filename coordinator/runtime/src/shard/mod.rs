@@ -60,6 +60,23 @@ pub(crate) enum Request {
     Watch { key: SagaKey, reply: oneshot::Sender<watch::Receiver<Option<Progress>>> },
 }
 
+impl Request {
+    /// Tells whoever asks that nothing is done here, and why.
+    pub(crate) fn refuse(self, error: impl FnOnce(&SagaKey) -> RequestError) {
+        // Whoever asked may have gone away; a watcher sees the end of its channel.
+        match self {
+            Self::Start(start) => {
+                let error = error(&start.head.key);
+                let _ = start.reply.send(Err(error));
+            }
+            Self::Ask { key, reply, .. } => {
+                let _ = reply.send(Err(error(&key)));
+            }
+            Self::Watch { .. } => {}
+        }
+    }
+}
+
 /// What comes from the owner's own work.
 #[derive(Debug)]
 pub(crate) enum ShardEvent {

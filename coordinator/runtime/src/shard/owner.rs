@@ -15,6 +15,7 @@ use amends_engine::{begin, next_due};
 use amends_store::{CommitError, Committed, Lease, OpId};
 use tokio::sync::{mpsc, watch};
 
+use crate::cluster::{Lost, Mark, Order};
 use crate::committer::Pending;
 use crate::coordinator::Progress;
 use crate::error::RequestError;
@@ -30,15 +31,18 @@ use super::{Request, ShardEvent, StartRequest};
 /// How long a saga waits for room when the disk is full.
 const FULL_RETRY: Duration = Duration::from_secs(1);
 
+/// How long calls under way are waited for when another node is to have the shard: their answers would only spare a repeat.
+const HANDOVER: Duration = Duration::from_millis(250);
+
 /// The shortest time between two looks at one saga's timers.
 const TICK_MIN: Duration = Duration::from_millis(1);
 
 /// Why a tenure ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The node stops.
-    Stopped,
-    /// Another owner has the shard, or the lease ran out.
+    /// The shard was given back in order.
+    Left,
+    /// Another owner has the shard, the lease ran out, or the shard couldn't be had.
     Lost,
     /// The store left open what became of a commit, or couldn't be read: start again from what it has.
     Doubtful,
@@ -63,7 +67,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) valid_until: Timestamp,
     /// The renewal under way, and when it was asked for.
     pub(crate) renewing: Option<(Timestamp, Running)>,
-    pub(crate) stopping: bool,
+    /// Set while the shard is being given back: until when calls under way are waited for.
+    pub(crate) leaving: Option<Timestamp>,
     pub(crate) ended: Option<Ended>,
 }
 
@@ -72,7 +77,7 @@ enum Turn {
     Own(ShardEvent),
     Asked(Request),
     Clock,
-    Stop,
+    Ordered(Order),
 }
 
 impl<'a> Owner<'a> {
@@ -81,43 +86,56 @@ impl<'a> Owner<'a> {
         mut self,
         mut own: mpsc::UnboundedReceiver<ShardEvent>,
         requests: &mut mpsc::Receiver<Request>,
-        stop: &mut watch::Receiver<bool>,
+        orders: &mut watch::Receiver<Order>,
     ) -> Ended {
         self.scan();
         loop {
+            let now = self.context.seams.now();
+            // At every turn, so that no flood of answers keeps the clock's turn, and with it the renewal, from coming.
+            self.keep_lease(now);
             if let Some(ended) = self.ended {
                 return ended;
             }
-            if self.stopping && self.is_quiet() {
-                return Ended::Stopped;
+            if self.leaving.is_some_and(|until| self.has_settled(now >= until)) {
+                return Ended::Left;
             }
-            let wake = self.until_next_wake();
+            let wake = self.until_next_wake(now);
             let turn = tokio::select! {
                 biased;
                 Some(event) = own.recv() => Turn::Own(event),
-                Some(request) = requests.recv(), if !self.stopping => Turn::Asked(request),
-                Ok(()) = stop.changed(), if !self.stopping => Turn::Stop,
+                Some(request) = requests.recv(), if self.leaving.is_none() => Turn::Asked(request),
+                Ok(()) = orders.changed(), if self.leaving.is_none() => Turn::Ordered(*orders.borrow_and_update()),
                 () = crate::seam::sleep(wake) => Turn::Clock,
             };
             match turn {
                 Turn::Own(event) => self.own(event),
                 Turn::Asked(request) => self.asked(request),
                 Turn::Clock => self.clock(),
-                Turn::Stop => self.stopping = true,
+                Turn::Ordered(Order::Leave) => self.leave(now),
+                Turn::Ordered(Order::Take) => {}
             }
         }
     }
 
-    /// Nothing is under way whose answer could still be recorded.
-    fn is_quiet(&self) -> bool {
-        self.residents.values().all(|resident| resident.staged.is_none() && resident.calls.is_empty())
+    /// Starts nothing more. A next owner isn't kept waiting for calls; without one there is nobody to go on with them.
+    fn leave(&mut self, now: Timestamp) {
+        self.context.table().set_here(self.lease.shard, false);
+        let patience = if self.context.table().has_heir() { HANDOVER } else { Duration::MAX };
+        self.leaving = Some(now + patience);
     }
 
-    fn until_next_wake(&self) -> Duration {
-        let now = self.context.seams.now();
+    /// Nothing is under way whose answer could still be recorded. What is being made durable is always waited for; calls and
+    /// questions to the store are not, once it is `late`.
+    fn has_settled(&self, late: bool) -> bool {
+        let durable = self.residents.values().all(|resident| resident.staged.is_none());
+        durable && (late || (self.loading.is_empty() && self.residents.values().all(|it| it.calls.is_empty())))
+    }
+
+    fn until_next_wake(&self, now: Timestamp) -> Duration {
         let timer = self.timers.first().map(|(due, _)| *due);
         let lease = if self.renewing.is_some() { self.valid_until } else { self.renew_at };
-        let wake = [timer, self.next_scan(), Some(lease)].into_iter().flatten().min();
+        let leaving = self.leaving.filter(|until| *until > now);
+        let wake = [timer, self.next_scan(), leaving, Some(lease)].into_iter().flatten().min();
         wake.map_or(self.context.config.lease, |wake| wake.since(now))
     }
 
@@ -152,7 +170,6 @@ impl<'a> Owner<'a> {
 
     fn clock(&mut self) {
         let now = self.context.seams.now();
-        self.keep_lease(now);
         while let Some((due, key)) = self.timers.first().cloned() {
             if due > now {
                 break;
@@ -252,16 +269,30 @@ impl<'a> Owner<'a> {
         resident.staged = Some(Staged { saga, payloads, works, is_start });
         let pending = Pending { commit, answer_to: self.events.clone() };
         if self.context.commits.send(pending).is_err() {
-            self.ended = Some(Ended::Stopped);
+            self.ended = Some(Ended::Lost);
         }
     }
 
     fn committed(&mut self, key: &SagaKey, result: Result<Committed, CommitError>) {
         let Some(staged) = self.residents.get_mut(key).and_then(|resident| resident.staged.take()) else { return };
         match result {
-            Ok(Committed::Now | Committed::Duplicate) => self.is_durable(key, staged),
+            Ok(committed) => {
+                if let Err(lost) = self.count(committed) {
+                    tracing::error!("{lost}");
+                    self.ended = Some(Ended::Doubtful);
+                    return;
+                }
+                self.is_durable(key, staged);
+            }
             Err(error) => self.not_committed(key, staged, &error),
         }
+    }
+
+    /// Remembers how far the shard has got, before anything is done about it: the store may forget.
+    fn count(&self, committed: Committed) -> Result<(), Lost> {
+        let Lease { shard, epoch, nonce } = self.lease;
+        let mark = Mark { shard, epoch, nonce, commits: committed.number() };
+        self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }))
     }
 
     fn is_durable(&mut self, key: &SagaKey, staged: Staged) {
@@ -272,7 +303,7 @@ impl<'a> Owner<'a> {
             resident.done(work, true, staged.is_start);
         }
         self.notify(key);
-        if !self.stopping {
+        if self.leaving.is_none() {
             self.start_calls(key);
         }
         self.turn(key);
@@ -281,7 +312,12 @@ impl<'a> Owner<'a> {
 
     fn not_committed(&mut self, key: &SagaKey, staged: Staged, error: &CommitError) {
         match error {
-            // Somebody else wrote, or an earlier attempt did: what the store has is the truth.
+            // It has less than it had confirmed: the whole shard is in doubt, and is compared when it is acquired again.
+            CommitError::Stale { expected, found } if found < expected => {
+                tracing::error!(shard = self.lease.shard.0, saga = %key, %error, "the store has lost a confirmed change");
+                self.ended = Some(Ended::Doubtful);
+            }
+            // An earlier attempt did it: what the store has is the truth.
             CommitError::Stale { .. } => self.reload(key, staged.works),
             CommitError::Reserved => {
                 self.forget(key, staged.works, || RequestError::Reserved(key.clone()));

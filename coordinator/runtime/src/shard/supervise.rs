@@ -1,19 +1,24 @@
-//! Acquires a shard, runs a tenure, and begins again when it is lost.
+//! Acquires a shard when it is ordered to, runs a tenure, gives it back, and begins again when it is lost.
 //!
 //! The lease only decides who tries; safety rests on epoch, nonce and revision, which the store checks at every commit
-//! (semantics A7, A15). Invariant: a tenure that ends takes all its memory with it.
+//! (semantics A7, A15). Invariants: a tenure that ends takes all its memory with it; none begins where the store is behind what
+//! it had confirmed; a request that comes while the shard isn't here is refused, never kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_engine::ids::SagaKey;
 use amends_engine::time::Timestamp;
 use amends_store::{Lease, Nonce, ShardId, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
+use crate::cluster::{Cluster, Order, Place, Table};
 use crate::committer::Pending;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
+use crate::error::RequestError;
 use crate::floor::Floor;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
@@ -23,6 +28,33 @@ use super::{Request, ShardEvent};
 
 /// How long to wait before a shard that was lost or couldn't be had, or a store that didn't answer, is tried again.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often in a row a store may refuse a shard before requests stop waiting for it: whoever asks is told why then, since it may
+/// be a person who has to mend it.
+const PATIENCE: u32 = 1;
+
+/// What has kept a shard from being worked on.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The store is behind what it had confirmed.
+    frozen: bool,
+    /// How often in a row the store has refused the shard, or not answered.
+    refusals: u32,
+    /// What it said last.
+    why: String,
+}
+
+impl Trouble {
+    /// Said once for as long as the store says the same, and never of a frozen store: it has said so itself, once for all shards.
+    fn refused(&mut self, shard: ShardId, error: &StoreError) {
+        let why = crate::error::with_sources(error);
+        if !matches!(error, StoreError::Frozen(_)) && (self.refusals == 0 || self.why != why) {
+            tracing::warn!(shard = shard.0, error = why, "the shard can't be acquired; trying again");
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        self.why = why;
+    }
+}
 
 /// What the tasks beside the loop need.
 #[derive(Debug)]
@@ -43,44 +75,148 @@ pub(crate) struct ShardContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) seams: Seams,
     pub(crate) commits: mpsc::UnboundedSender<Pending>,
+    pub(crate) cluster: Arc<Cluster>,
 }
 
-/// Runs a shard until the node stops.
+/// Runs a shard whenever this node is to have it.
 pub(crate) async fn supervise(
     context: ShardContext,
     mut requests: mpsc::Receiver<Request>,
-    mut stop: watch::Receiver<bool>,
+    mut orders: watch::Receiver<Order>,
 ) {
-    while !*stop.borrow() {
-        let asked_at = context.seams.now();
-        let nonce = Nonce(context.seams.bits());
-        let acquired =
-            context.shared.store.acquire(context.shard, &context.config.node, nonce, context.config.lease).await;
-        let lease = match acquired {
-            Ok(lease) => lease,
-            Err(error) => {
-                let error = crate::error::with_sources(&error);
-                tracing::warn!(shard = context.shard.0, error, "the shard can't be acquired; trying again");
-                pause(&mut stop).await;
-                continue;
+    let mut trouble = Trouble::default();
+    loop {
+        while *orders.borrow_and_update() == Order::Leave {
+            context.table().set_here(context.shard, false);
+            if !context.refuse_until(&mut requests, orders.changed()).await {
+                return;
             }
-        };
-        tracing::debug!(shard = context.shard.0, epoch = lease.epoch.0, "acquired");
-        let ended = tenure(&context, lease, asked_at, &mut requests, &mut stop).await;
-        if let Err(error) = context.shared.store.release(lease).await {
-            tracing::debug!(shard = context.shard.0, %error, "the lease couldn't be given back; it runs out by itself");
         }
-        if ended != Ended::Stopped {
-            pause(&mut stop).await;
+        context.table().set_held(context.shard, true);
+        let ended = context.have(&mut requests, &mut orders, &mut trouble).await;
+        context.table().set_held(context.shard, false);
+        context.cluster.tell();
+        if ended != Ended::Left && !context.pause(&mut requests, &mut orders, &trouble).await {
+            return;
         }
     }
 }
 
-async fn pause(stop: &mut watch::Receiver<bool>) {
-    tokio::select! {
-        biased;
-        _ = stop.changed() => {}
-        () = sleep(TRY_AGAIN) => {}
+impl ShardContext {
+    pub(super) fn table(&self) -> &Table {
+        &self.cluster.table
+    }
+
+    /// Acquires the shard and runs one tenure, if it can be had and may be worked on.
+    async fn have(
+        &self,
+        requests: &mut mpsc::Receiver<Request>,
+        orders: &mut watch::Receiver<Order>,
+        trouble: &mut Trouble,
+    ) -> Ended {
+        if trouble.frozen && !self.is_mended().await {
+            return Ended::Lost;
+        }
+        let asked_at = self.seams.now();
+        let nonce = Nonce(self.seams.bits());
+        let acquired = match self.shared.store.acquire(self.shard, &self.config.node, nonce, self.config.lease).await {
+            Ok(acquired) => acquired,
+            Err(error) => {
+                if let StoreError::Held { .. } = error {
+                    self.table().set_here(self.shard, false);
+                }
+                trouble.refused(self.shard, &error);
+                return Ended::Lost;
+            }
+        };
+        trouble.refusals = 0;
+        let lease = acquired.lease;
+        let may = self.table().acquired(&acquired);
+        let ended = match may {
+            Ok(()) => {
+                tracing::debug!(shard = self.shard.0, epoch = lease.epoch.0, "acquired");
+                self.table().set_here(self.shard, true);
+                // Others have requests for it.
+                self.cluster.tell();
+                tenure(self, lease, asked_at, requests, orders).await
+            }
+            Err(lost) => {
+                if !trouble.frozen {
+                    tracing::error!("{lost}");
+                }
+                Ended::Lost
+            }
+        };
+        trouble.frozen = may.is_err();
+        self.table().ended(self.shard);
+        if ended == Ended::Left {
+            // What comes from now on goes to the next owner.
+            self.table().set_here(self.shard, false);
+        }
+        if let Err(error) = self.shared.store.release(lease).await {
+            tracing::debug!(shard = self.shard.0, %error, "the lease couldn't be given back; it runs out by itself");
+        }
+        ended
+    }
+
+    /// Whether the store of a frozen shard has again all that was confirmed. Reads only.
+    async fn is_mended(&self) -> bool {
+        let Ok(tenures) = self.shared.store.tenures().await else { return false };
+        let found = tenures.iter().find(|tenure| tenure.shard == self.shard).map_or(0, |tenure| tenure.commits);
+        self.table().compare(self.shard, found).is_ok()
+    }
+
+    /// Waits before the next try; requests wait too, where the shard is expected to be had at once. False: nobody can ask any
+    /// more.
+    async fn pause(
+        &self,
+        requests: &mut mpsc::Receiver<Request>,
+        orders: &mut watch::Receiver<Order>,
+        trouble: &Trouble,
+    ) -> bool {
+        let pause = async {
+            tokio::select! {
+                biased;
+                _ = orders.changed() => {}
+                () = sleep(TRY_AGAIN) => {}
+            }
+        };
+        if self.table().place(self.shard) != Place::Here {
+            return self.refuse_until(requests, pause).await;
+        }
+        if trouble.refusals > PATIENCE {
+            let why = |_: &SagaKey| RequestError::Unavailable(trouble.why.clone());
+            return answer_until(requests, pause, |request| request.refuse(why)).await;
+        }
+        pause.await;
+        true
+    }
+
+    /// Sends requests elsewhere until something has happened. False: nobody can ask any more.
+    async fn refuse_until<T>(&self, requests: &mut mpsc::Receiver<Request>, happened: impl Future<Output = T>) -> bool {
+        let why = |key: &SagaKey| match self.table().place(self.shard) {
+            Place::Frozen(lost) => RequestError::Frozen(lost),
+            Place::Here | Place::At { .. } | Place::Nowhere => RequestError::Elsewhere(key.clone()),
+        };
+        answer_until(requests, happened, |request| request.refuse(why)).await
+    }
+}
+
+/// Answers requests until something has happened. False: nobody can ask any more.
+async fn answer_until<T>(
+    requests: &mut mpsc::Receiver<Request>,
+    happened: impl Future<Output = T>,
+    answer: impl Fn(Request),
+) -> bool {
+    let mut happened = pin!(happened);
+    loop {
+        let request = tokio::select! {
+            biased;
+            _ = &mut happened => return true,
+            request = requests.recv() => request,
+        };
+        let Some(request) = request else { return false };
+        answer(request);
     }
 }
 
@@ -89,7 +225,7 @@ async fn tenure(
     lease: Lease,
     asked_at: Timestamp,
     requests: &mut mpsc::Receiver<Request>,
-    stop: &mut watch::Receiver<bool>,
+    orders: &mut watch::Receiver<Order>,
 ) -> Ended {
     let (events, own) = mpsc::unbounded_channel();
     let owner = Owner {
@@ -103,13 +239,18 @@ async fn tenure(
         horizon: None,
         scanning: None,
         renew_at: asked_at + context.config.lease / 3,
-        // Counted from before the request, so that we never believe in a lease that the store has given up.
-        valid_until: asked_at + context.config.lease,
+        valid_until: valid_until(asked_at, context.config.lease),
         renewing: None,
-        stopping: false,
+        leaving: None,
         ended: None,
     };
-    owner.run(own, requests, stop).await
+    owner.run(own, requests, orders).await
+}
+
+/// Until when we believe in a lease that was asked for then: counted from before the request and a tenth shorter, so that we
+/// never believe in one that the store has given up, though our clocks don't run at one pace.
+fn valid_until(asked_at: Timestamp, lease: Duration) -> Timestamp {
+    asked_at + (lease - lease / 10)
 }
 
 impl Owner<'_> {
@@ -134,7 +275,7 @@ impl Owner<'_> {
         let Some((asked_at, _)) = self.renewing.take() else { return };
         match result {
             Ok(()) => {
-                self.valid_until = asked_at + self.context.config.lease;
+                self.valid_until = valid_until(asked_at, self.context.config.lease);
                 self.renew_at = asked_at + self.context.config.lease / 3;
             }
             Err(StoreError::LeaseLost) => {
@@ -143,8 +284,10 @@ impl Owner<'_> {
             }
             // Tried again at once by the clock, until the lease runs out by our own reckoning.
             Err(error) => {
-                let error = crate::error::with_sources(&error);
-                tracing::warn!(shard = self.lease.shard.0, error, "the lease couldn't be renewed");
+                if !matches!(error, StoreError::Frozen(_)) {
+                    let error = crate::error::with_sources(&error);
+                    tracing::warn!(shard = self.lease.shard.0, error, "the lease couldn't be renewed");
+                }
                 self.renew_at = self.context.seams.now() + TRY_AGAIN;
             }
         }

@@ -12,7 +12,7 @@ use amends_engine::saga::Phase;
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Directory, ParticipantCaller, Reply};
 use amends_runtime::seam::Seams;
-use amends_runtime::{Node, NodeParts, RuntimeConfig, Start};
+use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
 use amends_store::{OpenOptions, SqliteStore, Store as _};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -82,10 +82,10 @@ async fn one_sync_serves_many_sagas() {
         store: store.clone(),
         caller: caller.clone(),
         directory: Arc::new(Directory::new()),
+        peers: Arc::new(Alone),
         seams: Seams::system(),
     })
-    .await
-    .expect("a node");
+    .await;
 
     let before = store.stats();
     let runs = (0..SAGAS).map(|number| {

@@ -7,10 +7,10 @@ use amends_simulation::{Conduct, FaultPlan, Library, Report, Run};
 
 use crate::support::{assert_clean, library, number, run_seed};
 
-/// How the bug is planted: in the participants, or somewhere in engine and runtime, which read the name themselves or are told.
+/// How the bug is planted: in the participants, or somewhere in engine, runtime and store, which read the name themselves or are told.
 fn plant(bug: &str) -> Option<Conduct> {
     let (in_engine, conduct) = match bug {
-        "intent_after_call" | "told_before_commit" => (None, None),
+        "intent_after_call" | "told_before_commit" | "no_fence" => (None, None),
         "unknown_read_as_rejected" => (Some(Bug::UnknownReadAsRejected), None),
         "attempt_forgotten_at_take_over" => (Some(Bug::AttemptForgottenAtTakeOver), None),
         "predecessor_compensated_first" => (Some(Bug::PredecessorCompensatedFirst), None),

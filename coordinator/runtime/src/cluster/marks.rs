@@ -1,0 +1,224 @@
+//! How far each shard was seen to get, and whether a store is behind that: the detector of lost commits.
+//!
+//! An asynchronously replicated store can lose commits that it had confirmed (a fail-over, a restored backup), and nothing in
+//! it says so afterwards. Owners therefore remember the last commit number that was confirmed to them and tell each other;
+//! whoever takes a shard compares. Pure data, no clock. Invariants: a mark never falls; what this node saw confirmed itself is
+//! in its marks before it acts on it.
+
+use std::collections::BTreeMap;
+
+use amends_store::{Acquired, Epoch, Nonce, ShardId};
+
+use crate::planted;
+
+/// How far one tenure of a shard was seen to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which shard.
+    pub shard: ShardId,
+    /// In which tenure.
+    pub epoch: Epoch,
+    /// Its nonce, since an epoch that a store lost can be given again.
+    pub nonce: Nonce,
+    /// The last commit number that was confirmed to its owner.
+    pub commits: u64,
+}
+
+/// That a store has lost commits of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Which shard.
+    pub shard: ShardId,
+    /// What the store has.
+    pub found: u64,
+    /// What was confirmed.
+    pub confirmed: u64,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { shard, found, confirmed } = self;
+        write!(
+            f,
+            "shard {} is frozen: its store is at commit {found}, but commit {confirmed} was confirmed before, so that at least \
+             {} confirmed changes are lost (a fail-over or a restored backup). Its sagas stand still. Bring back the store that \
+             has them, and the shard goes on by itself; to go on without them, stop all nodes and start them again",
+            shard.0,
+            confirmed - found,
+        )
+    }
+}
+
+/// A tenure that this node has now.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    epoch: Epoch,
+    /// The shard's commit number when it began.
+    began: u64,
+    /// The last one that was confirmed in it.
+    confirmed: u64,
+}
+
+/// The marks that one node knows of, its own and those that it heard.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    highest: BTreeMap<ShardId, Mark>,
+    own: BTreeMap<ShardId, Own>,
+    /// Shards of which a loss was noticed only when they had gone on without it: no store will have both again.
+    diverged: BTreeMap<ShardId, Lost>,
+}
+
+impl Marks {
+    /// A shard was acquired: whether it may be worked on. Where commits were lost, the tenure must not begin.
+    pub(crate) fn acquired(&mut self, acquired: &Acquired) -> Result<(), Lost> {
+        let Acquired { lease, commits } = *acquired;
+        self.compare(lease.shard, commits)?;
+        self.own.insert(lease.shard, Own { epoch: lease.epoch, began: commits, confirmed: commits });
+        self.raise(Mark { shard: lease.shard, epoch: lease.epoch, nonce: lease.nonce, commits });
+        Ok(())
+    }
+
+    /// Whether a store that is at this number has all that was confirmed of a shard.
+    pub(crate) fn compare(&self, shard: ShardId, found: u64) -> Result<(), Lost> {
+        if let Some(lost) = self.diverged.get(&shard) {
+            return Err(*lost);
+        }
+        match self.highest.get(&shard) {
+            Some(mark) if mark.commits > found && !planted::is("loss_not_noticed") => {
+                Err(Lost { shard, found, confirmed: mark.commits })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A commit was confirmed to this node, by a repeat where it isn't new. A number that doesn't rise is one that the store
+    /// has given before, and has forgotten.
+    pub(crate) fn confirmed(&mut self, mark: Mark, is_new: bool) -> Result<(), Lost> {
+        let Mark { shard, commits, .. } = mark;
+        if let Some(own) = self.own.get_mut(&shard).filter(|own| own.epoch == mark.epoch) {
+            if commits < own.confirmed || (is_new && commits == own.confirmed) {
+                return Err(Lost { shard, found: commits.saturating_sub(1), confirmed: own.confirmed });
+            }
+            own.confirmed = commits;
+        }
+        self.raise(mark);
+        Ok(())
+    }
+
+    /// This node's tenure of a shard is over.
+    pub(crate) fn ended(&mut self, shard: ShardId) {
+        self.own.remove(&shard);
+    }
+
+    /// Another node's mark was heard. An error: this node's present tenure of the shard began behind it.
+    pub(crate) fn heard(&mut self, mark: Mark) -> Result<(), Lost> {
+        self.raise(mark);
+        let shard = mark.shard;
+        match self.own.get(&shard) {
+            Some(own) if mark.epoch < own.epoch && mark.commits > own.began => {
+                let lost = Lost { shard, found: own.began, confirmed: mark.commits };
+                self.diverged.insert(shard, lost);
+                Err(lost)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All marks, for other nodes.
+    pub(crate) fn all(&self) -> Vec<Mark> {
+        self.highest.values().copied().collect()
+    }
+
+    fn raise(&mut self, mark: Mark) {
+        let highest = self.highest.entry(mark.shard).or_insert(mark);
+        if mark.commits >= highest.commits {
+            *highest = mark;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amends_store::Lease;
+
+    use super::*;
+
+    const SHARD: ShardId = ShardId(3);
+
+    fn mark(epoch: u64, commits: u64) -> Mark {
+        Mark { shard: SHARD, epoch: Epoch(epoch), nonce: Nonce(u128::from(epoch)), commits }
+    }
+
+    fn acquired(epoch: u64, commits: u64) -> Acquired {
+        let lease = Lease { shard: SHARD, epoch: Epoch(epoch), nonce: Nonce(u128::from(epoch)) };
+        Acquired { lease, commits }
+    }
+
+    #[test]
+    fn a_store_that_has_all_is_worked_on() {
+        let mut marks = Marks::default();
+        assert_eq!(marks.heard(mark(1, 10)), Ok(()));
+        assert_eq!(marks.acquired(&acquired(2, 10)), Ok(()));
+        assert_eq!(marks.confirmed(mark(2, 11), true), Ok(()));
+        assert_eq!(marks.confirmed(mark(2, 11), false), Ok(()), "a repeat");
+        assert_eq!(marks.all(), [mark(2, 11)]);
+    }
+
+    #[test]
+    fn a_take_over_behind_the_highest_that_was_heard_is_refused() {
+        let mut marks = Marks::default();
+        marks.heard(mark(1, 10)).unwrap();
+        marks.heard(mark(1, 7)).unwrap();
+        let lost = Lost { shard: SHARD, found: 9, confirmed: 10 };
+        assert_eq!(marks.acquired(&acquired(2, 9)), Err(lost), "an older word doesn't lower it");
+        assert_eq!(marks.compare(SHARD, 9), Err(lost), "and it stays so");
+        assert_eq!(marks.compare(SHARD, 10), Ok(()), "until the store has it again");
+    }
+
+    #[test]
+    fn an_owner_notices_by_the_numbers_of_its_own_commits() {
+        let mut marks = Marks::default();
+        marks.acquired(&acquired(2, 5)).unwrap();
+        marks.confirmed(mark(2, 9), true).unwrap();
+        for (number, is_new) in [(9, true), (6, true), (8, false)] {
+            let lost = marks.confirmed(mark(2, number), is_new).unwrap_err();
+            assert_eq!((lost.confirmed, lost.found), (9, number - 1), "{number}");
+        }
+        assert_eq!(marks.acquired(&acquired(3, 6)), Err(Lost { shard: SHARD, found: 6, confirmed: 9 }));
+    }
+
+    /// The one who saw more was away when the shard was taken, and comes back.
+    #[test]
+    fn a_tenure_that_began_behind_is_noticed_later() {
+        let mut marks = Marks::default();
+        marks.acquired(&acquired(5, 90)).unwrap();
+        marks.confirmed(mark(5, 120), true).unwrap();
+        assert_eq!(marks.heard(mark(4, 90)), Ok(()), "just where this one began");
+        assert_eq!(marks.heard(mark(4, 100)), Err(Lost { shard: SHARD, found: 90, confirmed: 100 }));
+        assert_eq!(
+            marks.compare(SHARD, 1_000).unwrap_err().confirmed,
+            100,
+            "the store has gone on without it: for good"
+        );
+    }
+
+    /// The word of a later tenure overtakes the answer to this one's last commit.
+    #[test]
+    fn a_later_tenures_mark_is_no_loss() {
+        let mut marks = Marks::default();
+        marks.acquired(&acquired(5, 90)).unwrap();
+        assert_eq!(marks.heard(mark(6, 130)), Ok(()));
+        assert_eq!(marks.confirmed(mark(5, 91), true), Ok(()));
+        assert_eq!(marks.all(), [mark(6, 130)]);
+    }
+
+    #[test]
+    fn what_is_lost_is_said_in_plain_words() {
+        let said = Lost { shard: SHARD, found: 90, confirmed: 100 }.to_string();
+        assert!(
+            said.starts_with("shard 3 is frozen: its store is at commit 90, but commit 100 was confirmed"),
+            "{said}"
+        );
+        assert!(said.contains("at least 10 confirmed changes are lost"), "{said}");
+    }
+}
