@@ -1,8 +1,8 @@
 //! Bugs put in on purpose, to prove that the tests catch them. Nothing here exists unless the feature `planted` is on.
 //!
 //! With the feature, `AMENDS_PLANTED` picks one bug when the process starts; without it [`is`] is a constant and the
-//! compiler drops every use. Invariant: no release is built with the feature. The uses are in `barrier/run.rs` and
-//! `barrier/rows.rs`.
+//! compiler drops every use. Invariant: no release is built with the feature. The uses are in `barrier/decide.rs`,
+//! `barrier/run.rs` and `barrier/rows.rs`.
 
 /// A bug that can be switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) enum Bug {
     NoBarrier,
     /// `refusal_not_stored`: a refusal is rolled back together with the row that should keep it.
     RefusalNotStored,
+    /// `no_epoch_at_barrier`: an owner that was replaced is answered like the one that replaced it.
+    NoEpochAtBarrier,
     /// `no_row_lock`: on Postgres a step's row is read without inserting or locking it first.
     NoRowLock,
 }
@@ -22,6 +24,7 @@ pub(crate) fn is(bug: Bug) -> bool {
     let chosen = CHOSEN.get_or_init(|| match std::env::var("AMENDS_PLANTED").ok()?.as_str() {
         "no_barrier" => Some(Bug::NoBarrier),
         "refusal_not_stored" => Some(Bug::RefusalNotStored),
+        "no_epoch_at_barrier" => Some(Bug::NoEpochAtBarrier),
         "no_row_lock" => Some(Bug::NoRowLock),
         _ => None,
     });
