@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use amends_runtime::participant::{Callers, Directory, Egress, GrpcCaller, REPLY_BYTES_MAX};
 use amends_runtime::seam::Seams;
-use amends_runtime::{Coordinator, Node, NodeParts, RuntimeConfig};
+use amends_runtime::{Alone, Coordinator, Node, NodeParts, Peers, RuntimeConfig};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
@@ -28,13 +28,21 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
 use crate::calling;
+use crate::channels::Channels;
 use crate::config::ServerConfig;
-use crate::error::Error;
-use crate::grpc::{self, Api};
+use crate::error::{Error, chain};
+use crate::grpc::{self, Api, GrpcPeers};
 use crate::health::{self, Readiness};
 use crate::http::{self, Calls, Gateway, Pages};
 use crate::registry::{Outside, Registry};
 use crate::store::Backend;
+
+/// How often a node says that it is there; more often where leases are short.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a stopping node waits for its shards to be given back before it takes no more requests.
+const HAND_OVER: Duration = Duration::from_millis(500);
+/// How often what other nodes registered is looked for, should their word have been lost.
+const REGISTRY_PERIOD: Duration = Duration::from_secs(5);
 
 /// Where requests come from.
 #[derive(Debug)]
@@ -72,7 +80,7 @@ impl App {
     pub async fn build(config: ServerConfig) -> Result<Self, Error> {
         // First, because a port that is taken is the most common mistake, and costs nothing to find.
         let listeners = Listeners::bind(&config).await?;
-        let backend = Backend::open(&config.store).await?;
+        let backend = Backend::open(&config.store, config.sagas.lease).await?;
         Self::build_on(config, listeners, backend).await
     }
 
@@ -93,13 +101,24 @@ impl App {
         let registry = Registry::load(backend.store().clone(), directory.clone(), seams.clone(), outside).await?;
         let grpc = GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX);
         let caller = Arc::new(Callers::new(directory.clone(), grpc, http));
-        let parts = NodeParts { config: runtime(&config), store: backend.store().clone(), caller, directory, seams };
-        let node = Node::start(parts).await?;
+        let channels = Channels::default();
+        let peers: Arc<dyn Peers> =
+            if backend.is_shared() { Arc::new(GrpcPeers { channels: channels.clone() }) } else { Arc::new(Alone) };
+        let parts = NodeParts {
+            config: runtime(&config, grpc_address),
+            store: backend.store().clone(),
+            caller,
+            directory,
+            peers,
+            seams,
+        };
+        let node = Node::start(parts).await;
         let info = backend.store().info();
         tracing::info!(store = info.kind, id = info.id, shards = info.shards, survives = info.durability, "store open");
         let api = Api {
             coordinator: node.coordinator().clone(),
             registry,
+            channels,
             draining: CancellationToken::new(),
             work: TaskTracker::new(),
         };
@@ -134,8 +153,11 @@ impl App {
             reporter.clone(),
             grpc::SERVICES,
         ));
+        if backend.is_shared() {
+            tokio::spawn(follow_registrations(api.registry.clone(), draining.clone()));
+        }
         let http_end = CancellationToken::new();
-        let routes = grpc::routes(&api, &config.limits, reporter)
+        let routes = grpc::routes(&api, &config.limits, reporter, backend.is_shared())
             .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
         let bound = grpc::bound(&config.limits);
         let calls = Calls::new(routes.clone(), &bound);
@@ -153,6 +175,10 @@ impl App {
             () = shutdown => Ok(()),
         };
         tracing::info!("stopping");
+        // Others take over while requests under way come to their end here, and go to them.
+        if node.coordinator().has_heir() && tokio::time::timeout(HAND_OVER, node.coordinator().drain()).await.is_err() {
+            tracing::warn!("some shards aren't given back yet");
+        }
         draining.cancel();
         // What the store can't go on with can't be finished.
         let grace = if matches!(ended, Err(Error::StoreLost(_))) { Duration::ZERO } else { config.shutdown.grace };
@@ -166,6 +192,23 @@ impl App {
         backend.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+async fn follow_registrations(registry: Registry, draining: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = draining.cancelled() => return,
+            () = tokio::time::sleep(REGISTRY_PERIOD) => {}
+        }
+        let refreshed = registry.refresh().await;
+        // A frozen store has said so itself.
+        if let Err(error) = refreshed
+            && !matches!(error, amends_store::StoreError::Frozen(_))
+        {
+            tracing::warn!(error = chain(&error), "what other nodes have registered can't be read; trying again later");
+        }
     }
 }
 
@@ -226,10 +269,12 @@ async fn end(mut serving: Serving, grace: Duration) {
     }
 }
 
-fn runtime(config: &ServerConfig) -> RuntimeConfig {
+fn runtime(config: &ServerConfig, grpc: SocketAddr) -> RuntimeConfig {
     RuntimeConfig {
         node: config.node.clone(),
+        address: config.grpc.advertise.clone().unwrap_or_else(|| format!("http://{grpc}")),
         lease: config.sagas.lease,
+        heartbeat: HEARTBEAT.min(config.sagas.lease / 5),
         retention: config.sagas.retention,
         residents_max: config.limits.sagas_per_shard,
         requests_max: config.limits.requests_per_shard,

@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 
-use amends_store::{OpenError, StoreError};
+use amends_store::transfer::{CopyError, TransferError};
+use amends_store::{OpenError, RedisOpenError, StoreError};
 
 use crate::config::ConfigError;
 
@@ -38,6 +39,15 @@ pub enum Error {
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The store on Redis can't be opened.
+    #[error(transparent)]
+    OpenRedis(#[from] RedisOpenError),
+    /// The store can't be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The mark of a store can't be changed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The store was opened and can't be read.
     #[error("the store can't be read")]
     Store(#[from] StoreError),

@@ -12,15 +12,20 @@
 
 pub mod app;
 mod calling;
+mod channels;
 pub mod config;
+pub mod doctor;
 mod error;
+mod forward;
 mod grpc;
 mod health;
 mod http;
 mod registry;
 mod store;
 pub mod telemetry;
+pub mod transfer;
 
+pub use amends_store::{Finding, Severity};
 pub use app::{App, Listeners};
 pub use config::{ConfigError, Flags, ServerConfig};
 pub use error::{Error, chain};

@@ -4,6 +4,7 @@
 //! storing and publishing are one step here. All tenants' are loaded before the node starts, since the sagas that it takes up
 //! need them at once. A registration that can't be read is left out and logged: the sagas that need it wait, all others run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_engine::ids::{Namespace, ParticipantName};
@@ -24,6 +25,8 @@ pub(crate) struct Outside {
     pub(crate) keyring: Arc<Keyring>,
 }
 
+type Published = BTreeMap<(Namespace, ParticipantName), u64>;
+
 /// The registered participants. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
@@ -32,7 +35,8 @@ pub(crate) struct Registry {
     seams: Seams,
     egress: Arc<Egress>,
     keyring: Arc<Keyring>,
-    one_at_a_time: Arc<Mutex<()>>,
+    /// The revisions that the directory has. Held while one is stored and published.
+    published: Arc<Mutex<Published>>,
 }
 
 impl Registry {
@@ -44,17 +48,29 @@ impl Registry {
         outside: Outside,
     ) -> Result<Self, StoreError> {
         let Outside { egress, keyring } = outside;
-        let registry = Self { store, directory, seams, egress, keyring, one_at_a_time: Arc::default() };
-        for record in registry.store.all_participants().await? {
-            registry.publish(&record);
+        let registry = Self { store, directory, seams, egress, keyring, published: Arc::default() };
+        registry.refresh().await?;
+        Ok(registry)
+    }
+
+    /// Publishes what other nodes have registered since the last time.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let mut published = self.published.lock().await;
+        for record in self.store.all_participants().await? {
+            let key = (record.namespace.clone(), record.name.clone());
+            if published.get(&key).is_some_and(|revision| *revision >= record.revision) {
+                continue;
+            }
+            self.publish(&record);
+            published.insert(key, record.revision);
             let (namespace, participant) = (&record.namespace, &record.name);
-            let Some(registration) = registry.directory.get(namespace, participant) else { continue };
-            if let Err(violation) = registry.load_secrets(&registration).await {
+            let Some(registration) = self.directory.get(namespace, participant) else { continue };
+            if let Err(violation) = self.load_secrets(&registration).await {
                 let problem = violation.problem;
                 tracing::error!(%namespace, %participant, problem, "a participant can't be called: its requests can't be signed");
             }
         }
-        Ok(registry)
+        Ok(())
     }
 
     /// Whether a participant can be called as it is registered: an address in it is allowed, its secrets can be read. Names
@@ -99,10 +115,11 @@ impl Registry {
         expected_revision: Option<u64>,
         principal: &str,
     ) -> Result<ParticipantRecord, StoreError> {
-        let _guard = self.one_at_a_time.lock().await;
+        let mut published = self.published.lock().await;
         let (body, now) = (registration.encode(), self.seams.now());
         let record = self.store.put_participant(namespace, name, body, expected_revision, principal, now).await?;
         self.publish(&record);
+        published.insert((namespace.clone(), name.clone()), record.revision);
         Ok(record)
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_runtime::seam::Seams;
+use amends_store::redis::{RedisOpenError, RedisOptions};
 use amends_store::sqlite::Fatal;
-use amends_store::{MemoryStore, OpenOptions, SqliteStore, Store};
+use amends_store::{MemoryStore, OpenOptions, RedisStore, SqliteStore, Store};
 use tokio::sync::watch;
 
 use crate::config::{StoreConfig, StoreKind};
@@ -26,20 +27,26 @@ pub struct Backend {
     store: Arc<dyn Store>,
     /// Of the embedded store: the only one that can be lost, and that has a directory to let go.
     fatal: Option<watch::Receiver<Option<Fatal>>>,
+    is_shared: bool,
 }
 
 impl Backend {
-    /// Opens what the settings name.
-    pub async fn open(config: &StoreConfig) -> Result<Self, Error> {
-        if config.kind == StoreKind::Memory {
-            return Ok(Self::memory(config.shards.unwrap_or(MEMORY_SHARDS)));
+    /// Opens what the settings name; `lease`: how long the nodes' leases last.
+    pub async fn open(config: &StoreConfig, lease: Duration) -> Result<Self, Error> {
+        match config.kind {
+            StoreKind::Memory => Ok(Self::memory(config.shards.unwrap_or(MEMORY_SHARDS))),
+            StoreKind::Sqlite => Self::sqlite(config).await,
+            StoreKind::Redis => Ok(Self::shared(Arc::new(RedisStore::open(redis_options(config, lease)?).await?))),
         }
+    }
+
+    async fn sqlite(config: &StoreConfig) -> Result<Self, Error> {
         let options = OpenOptions { shards: config.shards, ..OpenOptions::new(&config.data) };
         // Reading what a crash left behind takes its time.
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await;
         let store = opened.map_err(|_| Error::Broken("opening the store"))??;
         let fatal = Some(store.fatal());
-        Ok(Self { store: Arc::new(store), fatal })
+        Ok(Self { store: Arc::new(store), fatal, is_shared: false })
     }
 
     /// A store that is gone with the process.
@@ -50,7 +57,17 @@ impl Backend {
 
     /// A store that somebody else opened, and closes.
     pub fn of(store: Arc<dyn Store>) -> Self {
-        Self { store, fatal: None }
+        Self { store, fatal: None, is_shared: false }
+    }
+
+    /// A store that other nodes use too.
+    pub fn shared(store: Arc<dyn Store>) -> Self {
+        Self { is_shared: true, ..Self::of(store) }
+    }
+
+    /// Whether other nodes may use the store too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// A store in memory that a test can declare lost.
@@ -75,7 +92,7 @@ impl Backend {
 
     /// Finishes what is queued and lets go of the directory.
     pub(crate) async fn close(self) {
-        let Self { store, fatal } = self;
+        let Self { store, fatal, is_shared: _ } = self;
         if fatal.is_none() {
             return;
         }
@@ -91,4 +108,29 @@ impl Backend {
         // A panic in there has been logged, and there is nothing left to do about it.
         let _ = tokio::task::spawn_blocking(move || drop(store)).await;
     }
+}
+
+/// How the settings say that the store on Redis is to be opened.
+pub(crate) fn redis_options(config: &StoreConfig, lease: Duration) -> Result<RedisOptions, Error> {
+    let redis = &config.redis;
+    let Some(address) = &redis.url else {
+        return Err(RedisOpenError::Invalid("store.redis.url is missing".to_owned()).into());
+    };
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(|error| Error::Authorities { path: path.clone(), source: Box::new(error) })
+    };
+    // An id in the configuration needs no file beside it.
+    let remembered = config.data.join(format!("redis-store-{}", redis.name));
+    Ok(RedisOptions {
+        name: redis.name.clone(),
+        shards: config.shards,
+        durability: redis.durability,
+        replicas: redis.replicas.unwrap_or(0),
+        attested_durability: redis.attested_durability.clone(),
+        store_id: redis.id.clone(),
+        remembered_in: redis.id.is_none().then_some(remembered),
+        ca: redis.ca_file.as_ref().map(read).transpose()?,
+        lease,
+        ..RedisOptions::new(address.clone())
+    })
 }

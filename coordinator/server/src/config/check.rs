@@ -5,10 +5,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use amends_engine::ids::NAME_LENGTH_MAX;
+use amends_engine::ids::{NAME_LENGTH_MAX, Namespace};
 
-use super::ServerConfig;
 use super::load::ConfigError;
+use super::{ServerConfig, StoreConfig, StoreKind};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -20,12 +20,10 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     }
     listen("grpc.listen", grpc.listen)?;
     listen("http.listen", http.listen)?;
-    if let Some(shards) = store.shards {
-        number("store.shards", usize::from(shards), 1, 1024)?;
+    if let Some(advertise) = &grpc.advertise {
+        address("grpc.advertise", advertise)?;
     }
-    if store.data.as_os_str().is_empty() {
-        return refuse("store.data", "it is empty; name a directory".to_owned());
-    }
+    check_store(store)?;
     time("sagas.retention", sagas.retention, Duration::from_secs(1), Duration::from_secs(3650 * 24 * 3600))?;
     time("sagas.lease", sagas.lease, Duration::from_secs(1), Duration::from_secs(300))?;
     number("limits.message_bytes", limits.message_bytes, 1024, 64 * MEBIBYTE)?;
@@ -43,6 +41,32 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn check_store(store: &StoreConfig) -> Result<(), ConfigError> {
+    if let Some(shards) = store.shards {
+        number("store.shards", usize::from(shards), 1, 1024)?;
+    }
+    if store.data.as_os_str().is_empty() {
+        return refuse("store.data", "it is empty; name a directory".to_owned());
+    }
+    let redis = &store.redis;
+    match (store.kind == StoreKind::Redis, redis.url.is_some()) {
+        (true, false) => {
+            return refuse("store.redis.url", "it is missing; write redis://user:password@host:6379".to_owned());
+        }
+        (false, true) => {
+            return refuse("store.kind", "store.redis.url is given; write redis here, or leave the url out".to_owned());
+        }
+        (true, true) | (false, false) => {}
+    }
+    if Namespace::parse(&redis.name).is_err() {
+        return refuse("store.redis.name", "use 1 to 128 of A-Z a-z 0-9 . _ -".to_owned());
+    }
+    match redis.attested_durability.as_deref() {
+        None | Some("aof-always" | "aof-everysec") => Ok(()),
+        Some(_) => refuse("store.redis.attested_durability", "write aof-always or aof-everysec".to_owned()),
+    }
+}
+
 /// Only this machine can connect to a loopback address.
 fn listen(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
     if address.ip().to_canonical().is_loopback() {
@@ -56,6 +80,18 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
             address.port()
         ),
     )
+}
+
+/// Where other nodes connect to: a scheme, a host, a port, and nothing else.
+fn address(key: &'static str, given: &str) -> Result<(), ConfigError> {
+    let read: Option<http::Uri> = given.parse().ok();
+    let is_address = read.is_some_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.port_u16().is_some() && uri.path() == "/" && uri.query().is_none()
+    });
+    if is_address {
+        return Ok(());
+    }
+    refuse(key, format!("{given:?} is not an address; write http://host:port, for example http://10.0.0.7:7400"))
 }
 
 fn number(key: &'static str, given: usize, min: usize, max: usize) -> Result<(), ConfigError> {

@@ -21,7 +21,7 @@ pub struct Flags {
     pub grpc: Option<String>,
     /// `http.listen`.
     pub http: Option<String>,
-    /// `store.kind`.
+    /// `store.kind`, or with an address of Redis that and `store.redis.url`.
     pub store: Option<String>,
     /// `node`.
     pub node: Option<String>,
@@ -78,11 +78,14 @@ fn load_from(flags: &Flags, environment: Environment) -> Result<ServerConfig, Co
         builder = builder.add_source(file);
     }
     builder = builder.add_source(environment);
+    let is_address = |text: &String| text.contains("://");
+    let kind = flags.store.clone().map(|store| if is_address(&store) { "redis".to_owned() } else { store });
     for (key, value) in [
         ("store.data", flags.data.as_ref().map(|path| path.to_string_lossy().into_owned())),
         ("grpc.listen", flags.grpc.clone()),
         ("http.listen", flags.http.clone()),
-        ("store.kind", flags.store.clone()),
+        ("store.kind", kind),
+        ("store.redis.url", flags.store.clone().filter(is_address)),
         ("node", flags.node.clone()),
     ] {
         builder = builder.set_override_option(key, value).map_err(|error| unusable(&error))?;
@@ -216,6 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_redis_names_the_store_and_is_never_shown_whole() {
+        let flags = Flags { store: Some("redis://amends:s3cret@10.0.0.1/2".to_owned()), ..Flags::default() };
+        let config = load_with(&flags, &[]).unwrap();
+        assert_eq!(config.store.kind, StoreKind::Redis);
+        assert_eq!(config.store.redis.url.as_ref().unwrap().to_string(), "redis://amends@10.0.0.1:6379/2");
+        let shown = [format!("{config:?}"), Config::try_from(&config).unwrap().cache.to_string()];
+        assert!(!shown.concat().contains("s3cret"), "{shown:?}");
+        let flags = Flags { store: Some("redis://amends:s3cret@10.0.0.1/x".to_owned()), ..Flags::default() };
+        let text = refusal(&flags, &[]);
+        assert!(text.contains("its database isn't a number") && !text.contains("s3cret"), "{text}");
+        let flags = Flags { store: Some("memory".to_owned()), ..Flags::default() };
+        assert_eq!(load_with(&flags, &[]).unwrap().store.kind, StoreKind::Memory);
+    }
+
+    #[test]
     fn allowed_addresses_are_a_list_everywhere() {
         let expected: Vec<_> = ["public", "10.0.0.0/8"].map(|text| text.parse().unwrap()).into();
         let (_folder, flags) = in_file("a.yaml", "egress: { allow: [public, 10.0.0.0/8] }");
@@ -247,7 +265,13 @@ mod tests {
             ("AMENDS__GRPC__LISTEN", "localhost", "grpc.listen: \"localhost\" is not an address; write ip:port"),
             ("AMENDS__STORE__SHARDS", "0", "store.shards: 0 is out of range; write a number from 1 to 1024"),
             ("AMENDS__STORE__SHARDS", "many", "store.shards: string \"many\" is no"),
-            ("AMENDS__STORE__KIND", "redis", "store.kind: "),
+            ("AMENDS__STORE__KIND", "postgres", "store.kind: "),
+            ("AMENDS__STORE__KIND", "redis", "store.redis.url: it is missing; write redis://user:password@host:6379"),
+            ("AMENDS__STORE__REDIS__URL", "redis://h", "store.kind: store.redis.url is given; write redis here"),
+            ("AMENDS__STORE__REDIS__URL", "localhost", "store.redis.url: not an address of Redis: it has no scheme"),
+            ("AMENDS__STORE__REDIS__DURABILITY", "some", "store.redis.durability: \"some\" is not a durability"),
+            ("AMENDS__STORE__REDIS__ATTESTED_DURABILITY", "yes", "store.redis.attested_durability: write aof-always"),
+            ("AMENDS__STORE__REDIS__NAME", "{x}", "store.redis.name: use 1 to 128"),
             ("AMENDS__SAGAS__LEASE", "soon", "sagas.lease: \"soon\" is not a time: write 500ms, 10s, 5m, 12h or 7d"),
             ("AMENDS__SAGAS__LEASE", "1ms", "sagas.lease: 1ms is out of range"),
             ("AMENDS__LIMITS__INPUT_BYTES", "2000000", "limits.input_bytes: 2000000 is out of range"),

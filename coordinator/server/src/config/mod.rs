@@ -9,6 +9,7 @@ mod allow;
 mod check;
 mod duration;
 mod load;
+mod redis;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use amends_runtime::participant::{Allow, Egress};
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, load};
+pub use redis::RedisConfig;
 
 /// The reference documentation of all options, as a valid configuration file.
 pub const DEFAULT_FILE: &str = include_str!("../../config.default.yaml");
@@ -53,6 +55,8 @@ pub struct GrpcConfig {
     /// `ip:port`; a loopback address.
     #[serde(with = "address")]
     pub listen: SocketAddr,
+    /// Where other nodes reach it, as `http://host:port`; `None`: at `listen`.
+    pub advertise: Option<String>,
 }
 
 /// Where HTTP is served.
@@ -72,8 +76,10 @@ pub struct StoreConfig {
     pub kind: StoreKind,
     /// Its directory.
     pub data: PathBuf,
-    /// Into how many parts the sagas are divided; `None`: as the store has it, or 16 in a new one.
+    /// Into how many parts the sagas are divided; `None`: as the store has it, or 16 in a new one, 64 on Redis.
     pub shards: Option<u16>,
+    /// Redis, when it is the store.
+    pub redis: RedisConfig,
 }
 
 /// Which store.
@@ -82,6 +88,8 @@ pub struct StoreConfig {
 pub enum StoreKind {
     /// One file, embedded.
     Sqlite,
+    /// A Redis server, a master under Sentinels, or a Cluster.
+    Redis,
     /// Gone when the process ends.
     Memory,
 }
@@ -177,7 +185,7 @@ impl Default for ServerConfig {
 
 impl Default for GrpcConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)), advertise: None }
     }
 }
 
@@ -189,7 +197,12 @@ impl Default for HttpConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { kind: StoreKind::Sqlite, data: PathBuf::from("./amends-data"), shards: None }
+        Self {
+            kind: StoreKind::Sqlite,
+            data: PathBuf::from("./amends-data"),
+            shards: None,
+            redis: RedisConfig::default(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tonic::Request;
 use super::status::Violation;
 
 /// The metadata in which a caller names itself.
-const PRINCIPAL: &str = "amends-principal";
+pub(crate) const PRINCIPAL: &str = "amends-principal";
 const PRINCIPAL_LENGTH_MAX: usize = 128;
 /// Version 00: `00-<32 hex>-<16 hex>-<2 hex>`.
 const TRACEPARENT_LENGTH: usize = 55;

@@ -152,6 +152,7 @@ impl Api {
             let marked = coordinator.store().deprecate_definition(&namespace, &name, version, deprecation).await;
             // Also after an error: it may have happened.
             coordinator.definitions().changed(&namespace, &name);
+            coordinator.announce().await;
             let record =
                 marked?.ok_or(RequestError::NoSuchDefinition { name: name.clone(), version: Some(version) })?;
             let (definition, deprecated) = (&name, !undo);

@@ -1,9 +1,10 @@
 //! The API of package `amends.v1` over gRPC, with health and reflection.
 //!
 //! ```text
-//!   sagas, operations, definitions, participants   one file per service: read, hand on, show
+//!   sagas, operations, definitions, participants, cluster   one file per service: read, hand on, show
 //!   from_proto  to_proto                           the only code that names both the API's types and ours
 //!   asking  reading  registering                   what a method does between the two
+//!   peers                                          what nodes tell each other
 //!   status                                         the one table of errors; page, caller: tokens, who asks
 //! ```
 //!
@@ -12,11 +13,13 @@
 
 mod asking;
 mod caller;
+mod cluster;
 mod definitions;
 mod from_proto;
 mod operations;
 mod page;
 mod participants;
+mod peers;
 mod reading;
 mod registering;
 mod sagas;
@@ -26,11 +29,14 @@ mod to_proto;
 use std::future::Future;
 use std::time::Duration;
 
+use amends_proto::v1::cluster_server::{self, ClusterServer};
 use amends_proto::v1::definitions_server::{self, DefinitionsServer};
 use amends_proto::v1::operations_server::{self, OperationsServer};
 use amends_proto::v1::participants_server::{self, ParticipantsServer};
+use amends_proto::v1::peers_server::PeersServer;
 use amends_proto::v1::sagas_server::{self, SagasServer};
 use amends_runtime::Coordinator;
+use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -38,13 +44,19 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use crate::channels::Channels;
 use crate::config::LimitsConfig;
+use crate::forward::{Forwarding, forward};
 use crate::registry::Registry;
-use status::Refusal;
-pub(crate) use status::{DOMAIN, UNAVAILABLE_RETRY, Violation};
+pub(crate) use caller::PRINCIPAL;
+pub(crate) use from_proto::{saga_key, start_key};
+pub(crate) use peers::GrpcPeers;
+pub(crate) use status::{DOMAIN, ELSEWHERE, Refusal, UNAVAILABLE_RETRY, Violation};
 
 /// Largest registration: descriptors of a large service with all its imports.
 const REGISTRATION_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest word of another node: marks of all shards.
+const PEER_BYTES_MAX: usize = 1024 * 1024;
 /// Longest time for an answer: the longest wait of a Start, and some more.
 pub(crate) const ANSWER_TIME_MAX: Duration = Duration::from_secs(75);
 /// Largest header list of a request.
@@ -55,17 +67,20 @@ const RESET_STREAMS_MAX: usize = 64;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The names by which health is asked for.
-pub(crate) const SERVICES: &[&str] = &[SAGAS, OPERATIONS, DEFINITIONS, PARTICIPANTS];
+pub(crate) const SERVICES: &[&str] = &[SAGAS, OPERATIONS, DEFINITIONS, PARTICIPANTS, CLUSTER];
 const SAGAS: &str = sagas_server::SERVICE_NAME;
 const OPERATIONS: &str = operations_server::SERVICE_NAME;
 const DEFINITIONS: &str = definitions_server::SERVICE_NAME;
 const PARTICIPANTS: &str = participants_server::SERVICE_NAME;
+const CLUSTER: &str = cluster_server::SERVICE_NAME;
 
 /// What all services work with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) coordinator: Coordinator,
     pub(crate) registry: Registry,
+    /// To other nodes of the store.
+    pub(crate) channels: Channels,
     /// Cancelled when the server begins to stop: what waits ends then.
     pub(crate) draining: CancellationToken,
     /// Work that must come to its end before the server does.
@@ -82,8 +97,13 @@ impl Api {
     }
 }
 
-/// All services.
-pub(crate) fn routes(api: &Api, limits: &LimitsConfig, health: HealthReporter) -> Result<Routes, ReflectionSetup> {
+/// All services. `is_shared`: other nodes may have a request's shard.
+pub(crate) fn routes(
+    api: &Api,
+    limits: &LimitsConfig,
+    health: HealthReporter,
+    is_shared: bool,
+) -> Result<Routes, ReflectionSetup> {
     let max = |service| message_bytes_max(limits, service);
     let mut routes = Routes::builder();
     routes
@@ -91,10 +111,21 @@ pub(crate) fn routes(api: &Api, limits: &LimitsConfig, health: HealthReporter) -
         .add_service(OperationsServer::new(api.clone()).max_decoding_message_size(max(OPERATIONS)))
         .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(max(DEFINITIONS)))
         .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(max(PARTICIPANTS)))
+        .add_service(ClusterServer::new(api.clone()).max_decoding_message_size(max(CLUSTER)))
+        .add_service(PeersServer::new(api.clone()).max_decoding_message_size(PEER_BYTES_MAX))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(routes.routes())
+    let routes = routes.routes();
+    if !is_shared {
+        return Ok(routes);
+    }
+    let forwarding = Forwarding {
+        coordinator: api.coordinator.clone(),
+        channels: api.channels.clone(),
+        bytes_max: limits.message_bytes,
+    };
+    Ok(routes.into_axum_router().layer(from_fn_with_state(forwarding, forward)).into())
 }
 
 /// Largest request that a service takes, by the name of the service.

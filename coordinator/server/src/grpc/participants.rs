@@ -38,12 +38,13 @@ impl Api {
     async fn put_participant(&self, request: Request<v1::PutParticipantRequest>) -> Result<v1::Participant, Refusal> {
         let principal = caller::principal(&request)?;
         let put = from_proto::put(request.into_inner())?;
-        let registry = self.registry.clone();
+        let (registry, coordinator) = (self.registry.clone(), self.coordinator.clone());
         let record = self
             .to_its_end(async move {
                 let from_proto::Put { namespace, name, registration, expected_revision } = put;
                 registry.check(&registration).await?;
                 let record = registry.put(&namespace, &name, &registration, expected_revision, &principal).await?;
+                coordinator.announce().await;
                 Ok(record)
             })
             .await?;

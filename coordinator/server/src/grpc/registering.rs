@@ -211,6 +211,7 @@ async fn store(
     if !submission.dry_run {
         let record = store.put_definition(namespace, name, body, &submission.principal, now).await?;
         let compiled = coordinator.definitions().registered(&record)?;
+        coordinator.announce().await;
         let created = record.version.0 > newest;
         tracing::info!(%namespace, definition = %name, version = %record.version, created, "definition registered");
         return Ok(Registered { record, compiled, created });

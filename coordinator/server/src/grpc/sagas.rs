@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use amends_proto::v1;
 use amends_proto::v1::sagas_server::Sagas;
+use amends_runtime::Place;
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
@@ -82,7 +83,15 @@ impl Api {
 
     async fn get_saga(&self, message: &v1::GetSagaRequest) -> Result<v1::Saga, Refusal> {
         let key = from_proto::saga_key(&message.namespace, &message.saga_id)?;
-        Ok(to_proto::saga(&*self.coordinator.get(&key).await?, View::Full))
+        let snapshot = self.coordinator.get(&key).await?;
+        let mut saga = to_proto::saga(&snapshot, View::Full);
+        if let Place::Frozen(lost) = self.coordinator.place(&key)
+            && !snapshot.saga.state.phase.is_terminal()
+        {
+            // Before whatever else it waits for: that won't come.
+            saga.waiting.insert(0, to_proto::frozen(&lost));
+        }
+        Ok(saga)
     }
 
     async fn list_sagas(&self, message: &v1::ListSagasRequest) -> Result<v1::ListSagasResponse, Refusal> {

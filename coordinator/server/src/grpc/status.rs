@@ -15,6 +15,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The domain of our reasons.
 pub(crate) const DOMAIN: &str = "amends";
+/// The reason of a refusal that says that nothing was done because the shard isn't here.
+pub(crate) const ELSEWHERE: &str = "ELSEWHERE";
+/// When to try again where a person has to look first.
+const FROZEN_RETRY: Duration = Duration::from_secs(30);
 /// When to try again after a pause of the coordinator: a shard is taken over within seconds.
 pub(crate) const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// When to try again after the disk was full: somebody has to make room first.
@@ -46,6 +50,12 @@ pub(crate) enum Refusal {
     Illegal { error: IllegalEvent, status: StatusWord },
     /// There is no such participant.
     NoSuchParticipant(String),
+    /// There is no such node.
+    NoSuchNode(String),
+    /// A node can't be asked.
+    NodeUnreachable(String),
+    /// No other node could take the shards of this one.
+    NoHeir,
     /// The record isn't at the expected revision.
     RevisionMoved { expected: u64, found: u64 },
     /// Work that was carried out elsewhere broke down.
@@ -124,6 +134,24 @@ fn row(refusal: Refusal) -> Row {
                 format!("there is no participant {name}: register it first"),
             )
         },
+        Refusal::NoSuchNode(name) => Row {
+            about: vec![("node", name.clone())],
+            ..plain(
+                Code::NotFound,
+                "NODE_NOT_FOUND",
+                format!("there is no node {name}: list the nodes to see who is there"),
+            )
+        },
+        Refusal::NodeUnreachable(name) => Row {
+            about: vec![("node", name.clone())],
+            mend: Mend { after: Some(UNAVAILABLE_RETRY), violations: vec![] },
+            ..plain(Code::Unavailable, "NODE_UNREACHABLE", format!("node {name} can't be reached from here"))
+        },
+        Refusal::NoHeir => plain(
+            Code::FailedPrecondition,
+            "NO_OTHER_NODE",
+            "no other node could take its shards: start one first, or stop this one".to_owned(),
+        ),
         Refusal::RevisionMoved { expected, found } => revision_moved(expected, found),
         Refusal::Broken => plain(
             Code::Internal,
@@ -149,6 +177,8 @@ fn request_row(error: RequestError) -> Row {
         RequestError::Unreadable(_) | RequestError::UnreadableSaga(_) => (Code::DataLoss, "UNREADABLE", None),
         RequestError::Overloaded { retry_after } => (Code::ResourceExhausted, "OVERLOADED", Some(*retry_after)),
         RequestError::StoreFull => (Code::ResourceExhausted, "STORE_FULL", Some(FULL_RETRY)),
+        RequestError::Elsewhere(_) => (Code::Unavailable, ELSEWHERE, Some(UNAVAILABLE_RETRY)),
+        RequestError::Frozen(_) => (Code::Unavailable, "SHARD_FROZEN", Some(FROZEN_RETRY)),
         RequestError::Unavailable(_) => (Code::Unavailable, "UNAVAILABLE", Some(UNAVAILABLE_RETRY)),
     };
     let about = match error {

@@ -56,15 +56,19 @@ impl Memory {
     }
 
     pub(crate) fn in_memory() -> Self {
+        Self::in_memory_of(4)
+    }
+
+    pub(crate) fn in_memory_of(shards: u16) -> Self {
         let clock = amends_runtime::seam::Seams::system();
-        Self::InMemory(Arc::new(MemoryStore::new(4, Arc::new(move || clock.now()))))
+        Self::InMemory(Arc::new(MemoryStore::new(shards, Arc::new(move || clock.now()))))
     }
 
     /// Waits until a server in this process, which ended with calls under way, has let go of the store.
     pub(crate) async fn is_free(&self) {
         let Self::Sqlite(_) = self else { return };
         let config = self.config();
-        while let Err(error) = Backend::open(&config.store).await {
+        while let Err(error) = Backend::open(&config.store, config.sagas.lease).await {
             assert!(matches!(error, Error::Open(OpenError::InUse { .. })), "{error:?}");
             tokio::task::yield_now().await;
         }
@@ -122,11 +126,23 @@ impl Server {
     pub(crate) async fn start_with(memory: &Memory, config: ServerConfig) -> Self {
         let app = match memory {
             Memory::Sqlite(_) => App::build(config).await.unwrap(),
-            Memory::InMemory(store) => {
-                let listeners = Listeners::bind(&config).await.unwrap();
-                App::build_on(config, listeners, Backend::of(store.clone())).await.unwrap()
-            }
+            Memory::InMemory(store) => Self::build_on(Backend::of(store.clone()), config).await,
         };
+        Self::run_app(app).await
+    }
+
+    /// One of several nodes on a store in memory.
+    pub(crate) async fn start_shared(memory: &Memory, config: ServerConfig) -> Self {
+        let Memory::InMemory(store) = memory else { panic!("only a store in memory is shared here") };
+        Self::run_app(Self::build_on(Backend::shared(store.clone()), config).await).await
+    }
+
+    async fn build_on(backend: Backend, config: ServerConfig) -> App {
+        let listeners = Listeners::bind(&config).await.unwrap();
+        App::build_on(config, listeners, backend).await.unwrap()
+    }
+
+    async fn run_app(app: App) -> Self {
         let (grpc, http) = (app.grpc_address(), app.http_address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
@@ -164,6 +180,12 @@ impl Server {
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         self.begin_to_stop();
         self.running.await.unwrap()
+    }
+
+    /// Ends the server's work at once, as a kill would, though its port stays open.
+    pub(crate) async fn kill(self) {
+        self.running.abort();
+        assert!(self.running.await.unwrap_err().is_cancelled());
     }
 
     pub(crate) fn begin_to_stop(&mut self) {
@@ -207,6 +229,25 @@ impl Server {
             last = seen.saga;
         }
         last.unwrap()
+    }
+
+    /// The same, though the saga's owner may go away meanwhile.
+    pub(crate) async fn end_of_surely(&mut self, id: &str) -> v1::Saga {
+        loop {
+            let message = v1::WatchSagaRequest { saga_id: id.to_owned(), ..Default::default() };
+            let mut last = None;
+            let watching = async {
+                let mut stream = self.sagas.watch(message).await?.into_inner();
+                while let Some(seen) = stream.message().await? {
+                    last = seen.saga;
+                }
+                Ok::<_, Status>(())
+            };
+            match watching.await {
+                Ok(()) => return last.unwrap(),
+                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+            }
+        }
     }
 
     pub(crate) async fn history(&mut self, id: &str) -> Vec<v1::HistoryEntry> {

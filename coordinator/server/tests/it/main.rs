@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cluster;
 mod completing;
 mod damage;
 mod definitions;

@@ -31,22 +31,12 @@ pub(crate) fn start(
     principal: String,
     traceparent: String,
 ) -> Result<(Start, Option<Duration>), Violation> {
-    let namespace = namespace(&message.namespace)?;
     let definition = definition_name("definition", &message.definition)?;
-    let id = match (message.saga_id.as_str(), message.request_id.as_str()) {
-        ("", "") => {
-            let problem = "give it, best an order number or the like, or a unique `request_id`: without one of them \
-                           a repeated request would start a second saga";
-            return Err(Violation::new("saga_id", problem));
-        }
-        (_, "") => saga_key("", &message.saga_id)?.id,
-        ("", request_id) => derived_id(&namespace, &definition, request_id)?,
-        (_, _) => return Err(Violation::new("request_id", "give either `saga_id` or `request_id`, not both")),
-    };
+    let key = key_of_start(&message, &definition)?;
     check_labels(&message.labels)?;
     let wait = message.wait.map(wait).transpose()?;
     let start = Start {
-        key: SagaKey { namespace, id },
+        key,
         definition,
         version: version(message.version),
         input: json("input", message.input)?,
@@ -55,6 +45,27 @@ pub(crate) fn start(
         traceparent,
     };
     Ok((start, wait))
+}
+
+/// The saga that a request means to start; `None` where it can't be told.
+pub(crate) fn start_key(message: &v1::StartSagaRequest) -> Option<SagaKey> {
+    let definition = definition_name("definition", &message.definition).ok()?;
+    key_of_start(message, &definition).ok()
+}
+
+fn key_of_start(message: &v1::StartSagaRequest, definition: &DefinitionName) -> Result<SagaKey, Violation> {
+    let namespace = namespace(&message.namespace)?;
+    let id = match (message.saga_id.as_str(), message.request_id.as_str()) {
+        ("", "") => {
+            let problem = "give it, best an order number or the like, or a unique `request_id`: without one of them \
+                           a repeated request would start a second saga";
+            return Err(Violation::new("saga_id", problem));
+        }
+        (_, "") => saga_key("", &message.saga_id)?.id,
+        ("", request_id) => derived_id(&namespace, definition, request_id)?,
+        (_, _) => return Err(Violation::new("request_id", "give either `saga_id` or `request_id`, not both")),
+    };
+    Ok(SagaKey { namespace, id })
 }
 
 /// 0 in a request means the newest.

@@ -24,7 +24,7 @@ pub(crate) use saga::*;
 /// The last second that a protobuf timestamp can hold: the end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-fn timestamp(at: Timestamp) -> pbjson_types::Timestamp {
+pub(crate) fn timestamp(at: Timestamp) -> pbjson_types::Timestamp {
     let (seconds, millis) = (at.0 / 1000, at.0 % 1000);
     if seconds > LAST_SECOND {
         return pbjson_types::Timestamp { seconds: LAST_SECOND as i64, nanos: 0 };

@@ -5,6 +5,7 @@ use amends_engine::outcome::Why;
 use amends_engine::saga::{Cause, Decision, OperationStatus, Phase, Saga, StuckReason};
 use amends_engine::standing::{self, StatusWord, Waiting, WaitingReason};
 use amends_proto::v1;
+use amends_runtime::cluster::Lost;
 use amends_runtime::{Listed, Snapshot, UnreadableSaga};
 
 use super::{history_entry, operation, payload, steps, timestamp, trace_id};
@@ -213,6 +214,11 @@ pub(super) fn stuck_reason(reason: StuckReason) -> v1::StuckReason {
         StuckReason::Misconfigured => v1::StuckReason::Misconfigured,
         StuckReason::Poison => v1::StuckReason::Poison,
     }
+}
+
+/// That the saga's shard is frozen, and why.
+pub(crate) fn frozen(lost: &Lost) -> v1::Waiting {
+    v1::Waiting { reason: v1::WaitingReason::ShardFrozen.into(), message: lost.to_string(), ..Default::default() }
 }
 
 fn waiting(waiting: &Waiting, saga: &Saga) -> v1::Waiting {

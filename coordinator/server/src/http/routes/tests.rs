@@ -20,11 +20,16 @@ fn found(verb: Method, path: &str) -> String {
 #[test]
 fn every_method_of_the_api_has_an_annotation() {
     let pool = DescriptorPool::decode(amends_proto::FILE_DESCRIPTOR_SET).unwrap();
-    let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    let services = pool.services().filter(|service| service.name() != "Peers");
+    let methods: Vec<_> = services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
     assert!(methods.len() >= 19);
     for rpc in methods {
         let rules = rules(&pool, &rpc);
         assert!(!rules.is_empty(), "{} needs `option (google.api.http)` to be reached over HTTP", rpc.full_name());
+        if rpc.parent_service().name() == "Cluster" {
+            // A tenant has no nodes.
+            continue;
+        }
         assert!(rules.len() > 1, "{} needs a binding without and one with a namespace", rpc.full_name());
         let spaced = table().all().iter().any(|route| {
             route.rpc.full_name() == rpc.full_name()
