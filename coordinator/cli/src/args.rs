@@ -5,6 +5,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::cluster::ClusterCommand;
 use crate::commands::completions::Completions;
 use crate::commands::definition::DefinitionCommand;
 use crate::commands::participant::ParticipantCommand;
@@ -49,15 +50,25 @@ pub(crate) enum Command {
     /// Register the services that carry out steps
     #[command(subcommand)]
     Participant(ParticipantCommand),
+    /// Look at the nodes that share the store and their shards
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Move a store while no coordinator uses it
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Store(crate::commands::store::StoreCommand),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Run the coordinator
     #[cfg(feature = "server")]
     Serve(crate::commands::serve::Serve),
+    /// Examine the store: is it safe, and what could be lost?
+    #[cfg(feature = "server")]
+    Doctor(crate::commands::doctor::Doctor),
     /// Run the whole system on this machine and show what it does
     #[cfg(feature = "server")]
     Demo(crate::demo::Demo),
-    /// Measure sagas per second beside bare gRPC calls
+    /// Measure sagas per second beside a floor in the same run
     #[cfg(feature = "server")]
     Bench(crate::bench::Bench),
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use amends_proto::v1::cluster_client::ClusterClient;
 use amends_proto::v1::definitions_client::DefinitionsClient;
 use amends_proto::v1::operations_client::OperationsClient;
 use amends_proto::v1::participants_client::ParticipantsClient;
@@ -71,6 +72,10 @@ impl Connection {
 
     pub(crate) fn participants(&self) -> ParticipantsClient<Channel> {
         ParticipantsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
+    }
+
+    pub(crate) fn cluster(&self) -> ClusterClient<Channel> {
+        ClusterClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
     }
 
     pub(crate) fn operations(&self) -> OperationsClient<Channel> {

@@ -82,7 +82,7 @@ pub(crate) enum Failure {
     /// A saga that was waited for.
     #[error("saga {id} has not completed: it is {standing}")]
     NotCompleted { id: String, standing: String },
-    /// A definition with errors.
+    /// A definition or a store with errors.
     #[error("{0}")]
     Findings(String),
     /// The user was asked and said no.

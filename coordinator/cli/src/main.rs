@@ -19,6 +19,8 @@ mod hints;
 mod input;
 mod output;
 mod payload;
+#[cfg(feature = "server")]
+mod redis_server;
 mod time;
 mod words;
 

@@ -31,6 +31,8 @@ pub(super) struct Measured {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) failed: u64,
+    /// All that succeeded, also before and after what the rate and the waits are of.
+    pub(super) done: u64,
 }
 
 /// So many bare calls one after the other, as one unit.
@@ -75,18 +77,19 @@ pub(super) async fn sagas(connection: &Connection, in_flight: usize, length: Dur
     .await
 }
 
-async fn dial(address: SocketAddr) -> Result<Channel, Failure> {
+pub(super) async fn dial(address: SocketAddr) -> Result<Channel, Failure> {
     let endpoint =
         Endpoint::from_shared(format!("http://{address}")).map_err(|error| Failure::Usage(error.to_string()))?;
     let channel = endpoint.tcp_nodelay(true).connect().await;
     channel.map_err(|error| Failure::Process(std::io::Error::other(error)))
 }
 
-fn text() -> String {
+pub(super) fn text() -> String {
     "x".repeat(128)
 }
 
-async fn run<F, U>(in_flight: usize, length: Duration, unit: F) -> Result<Measured, Failure>
+/// Keeps so many units under way for so long.
+pub(super) async fn run<F, U>(in_flight: usize, length: Duration, unit: F) -> Result<Measured, Failure>
 where
     F: Fn(u64) -> U + Clone + Send + 'static,
     U: Future<Output = Result<(), ()>> + Send + 'static,
@@ -99,25 +102,28 @@ where
         let (unit, next) = (unit.clone(), next.clone());
         workers.spawn(async move {
             let mut waits = Vec::new();
-            let mut failed = 0;
+            let (mut done, mut failed) = (0, 0);
             while Instant::now() < until {
                 let from = Instant::now();
                 let result = unit(next.fetch_add(1, Ordering::Relaxed)).await;
                 let ended = Instant::now();
                 match result {
-                    Ok(()) if from >= count_from && ended <= until => waits.push(ended - from),
-                    Ok(()) => {}
+                    Ok(()) => done += 1,
                     Err(()) => failed += 1,
                 }
+                if result.is_ok() && from >= count_from && ended <= until {
+                    waits.push(ended - from);
+                }
             }
-            (waits, failed)
+            (waits, done, failed)
         });
     }
     let mut histogram =
         Histogram::<u64>::new_with_bounds(1, WAIT_MAX_US, 3).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut failures = 0;
+    let (mut all, mut failures) = (0, 0);
     while let Some(worker) = workers.join_next().await {
-        let (waits, failed) = worker.map_err(|error| Failure::Process(std::io::Error::other(error)))?;
+        let (waits, done, failed) = worker.map_err(|error| Failure::Process(std::io::Error::other(error)))?;
+        all += done;
         failures += failed;
         for wait in waits {
             histogram.saturating_record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
@@ -130,5 +136,6 @@ where
         p50_ms: millis(0.5),
         p99_ms: millis(0.99),
         failed: failures,
+        done: all,
     })
 }

@@ -1,23 +1,27 @@
-//! `amends bench`: sagas per second and latency on this machine, beside bare gRPC calls in the same run.
+//! `amends bench`: sagas per second and latency on this machine, beside a floor in the same run.
 //!
-//! The coordinator and the participant are processes of their own; the load comes from this one. Figures of different runs
-//! can't be compared on a noisy machine, so the floor (three and four bare calls one after the other) is measured at the same
-//! concurrency right before. Invariant: what is printed was measured in this run, the bad figures too.
+//! The coordinator, the participant and Redis are processes of their own; the load comes from this one. Figures of different runs
+//! can't be compared on a noisy machine, so the floor is measured at the same concurrency right before: on the embedded store
+//! bare gRPC calls, on Redis the calls with the writes that they need (`redis/floor.rs`). Invariant: what is printed was measured
+//! in this run, the bad figures too.
 
+mod embedded;
 mod load;
 mod participant;
+mod processes;
+mod redis;
+mod report;
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use amends_proto::v1 as api;
 use clap::Args;
-use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::connect::{Connection, request};
+use crate::connect::{Address, Connection, request};
 use crate::exit::Failure;
-use crate::output::{Tone, cell, table};
+use crate::output::Format;
 
 /// The participant's and client's side of `bench.proto`.
 mod proto {
@@ -25,8 +29,8 @@ mod proto {
     tonic::include_proto!("amends.bench.v1");
 }
 
-/// How long a process may take until it listens.
-const START_MAX: Duration = Duration::from_secs(30);
+/// How many steps the saga has.
+const STEPS: usize = 3;
 
 /// Three steps in a row, 128-byte payloads, no conditions.
 const DEFINITION: &str = "\
@@ -47,100 +51,127 @@ steps:
     compensate: { call: amends.bench.v1.Noop/Call, request: { text: undo } }
 ";
 
-/// Measures sagas per second on the embedded store beside bare gRPC calls.
+/// Measures sagas per second beside a floor in the same run.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "On Redis it starts redis-servers of its own, and asks them what each saga cost them: round trips \
+                        (answers that Redis wrote), script calls and all commands, bytes, processor time, and syncs of the \
+                        append-only file (with appendfsync always Redis' system calls that write, less those for answers; \
+                        with everysec one a second, which is its bound)."
+)]
 pub(crate) struct Bench {
-    /// Sagas in flight, one measurement for each
-    #[arg(long, value_delimiter = ',', default_value = "1,64,256", value_name = "NUMBERS")]
-    in_flight: Vec<usize>,
-    /// How long each measurement takes
-    #[arg(long = "for", default_value_t = 8, value_name = "SECONDS")]
-    seconds: u64,
+    /// What the coordinator keeps its sagas in
+    #[arg(long, default_value = "embedded", value_name = "KIND")]
+    store: Store,
+    #[command(flatten)]
+    plan: Plan,
     /// Only be the participant, at this address
     #[arg(long, hide = true, value_name = "HOST:PORT")]
     participant: Option<SocketAddr>,
 }
 
-impl Bench {
-    /// Runs it to its end.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        if let Some(address) = self.participant {
-            return participant::serve(address).await;
-        }
-        let data = tempfile::tempdir().map_err(Failure::Process)?;
-        let (participant, coordinator) = (free_address()?, free_address()?);
-        let _processes = [
-            launch(&["bench", "--participant", &participant.to_string()], participant).await?,
-            launch(&serve(coordinator, data.path())?.each_ref().map(String::as_str), coordinator).await?,
-        ];
-        let address = format!("http://{coordinator}").parse().map_err(|_| Failure::Usage("no address".to_owned()))?;
-        let connection = Connection::open(&address).await?;
-        register(&connection, participant).await?;
-        let length = Duration::from_secs(self.seconds);
-        eprintln!(
-            "three-step saga, 128-byte payloads, embedded store (SQLite, WAL, synchronous=FULL), {} cores, {} build",
-            std::thread::available_parallelism().map_or(0, usize::from),
-            if cfg!(debug_assertions) { "debug" } else { "release" }
-        );
-        let mut rows = Vec::new();
-        for in_flight in self.in_flight {
-            let three = load::bare(participant, 3, in_flight, length).await?;
-            let four = load::bare(participant, 4, in_flight, length).await?;
-            let sagas = load::sagas(&connection, in_flight, length).await?;
-            rows.push(row(in_flight, "3 bare calls", &three, &three));
-            rows.push(row(in_flight, "4 bare calls", &four, &three));
-            rows.push(row(in_flight, "saga of 3 steps", &sagas, &three));
-        }
-        let header = ["IN FLIGHT", "WHAT", "PER SECOND", "P50 MS", "P99 MS", "OF 3 BARE", "FAILED"];
-        crate::output::write_bytes(table(&header, rows).as_bytes())
+/// What the coordinator keeps its sagas in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Store {
+    Embedded,
+    Redis,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Args)]
+struct Plan {
+    /// Sagas in flight, one measurement for each
+    #[arg(long, value_delimiter = ',', default_value = "1,64,256", value_name = "NUMBERS")]
+    in_flight: Vec<usize>,
+    /// How long each measurement takes
+    #[arg(long = "for", default_value_t = 8, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+}
+
+impl Plan {
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds)
     }
 }
 
-fn row(in_flight: usize, what: &str, measured: &load::Measured, floor: &load::Measured) -> Vec<comfy_table::Cell> {
-    let ratio = measured.per_second / floor.per_second;
-    let texts = [
-        in_flight.to_string(),
-        what.to_owned(),
-        format!("{:.0}", measured.per_second),
-        format!("{:.2}", measured.p50_ms),
-        format!("{:.2}", measured.p99_ms),
-        format!("{ratio:.2}"),
-        measured.failed.to_string(),
-    ];
-    texts.iter().map(|text| cell(text, Tone::Plain)).collect()
-}
-
-fn free_address() -> Result<SocketAddr, Failure> {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(Failure::Process)
-}
-
-fn serve(grpc: SocketAddr, data: &Path) -> Result<[String; 7], Failure> {
-    let http = free_address()?;
-    let data = data.display().to_string();
-    let words = ["serve", "--grpc", &grpc.to_string(), "--http", &http.to_string(), "--data", &data];
-    Ok(words.map(str::to_owned))
-}
-
-/// Starts this program once more and waits until it listens.
-async fn launch(arguments: &[&str], address: SocketAddr) -> Result<Child, Failure> {
-    let own = std::env::current_exe().map_err(Failure::Process)?;
-    let child = Command::new(own)
-        .args(arguments)
-        .env("AMENDS__LOG__FILTER", "error")
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(Failure::Process)?;
-    let listening = async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+impl Bench {
+    /// Runs it to its end.
+    pub(crate) async fn run(self, output: Format) -> Result<(), Failure> {
+        if let Some(address) = self.participant {
+            return participant::serve(address).await;
         }
-    };
-    let late = || Failure::Process(std::io::Error::other(format!("nothing listens on {address}")));
-    tokio::time::timeout(START_MAX, listening).await.map_err(|_| late())?;
-    Ok(child)
+        // Whoever ends it early must not leave its processes behind.
+        let report = tokio::select! {
+            biased;
+            stopped = stopped() => return Err(stopped),
+            report = self.measure() => report?,
+        };
+        report.print(output)
+    }
+
+    async fn measure(&self) -> Result<report::Report, Failure> {
+        let participant = processes::free_address()?;
+        let mut command = processes::own()?;
+        command.args(["bench", "--participant", &participant.to_string()]);
+        let _participant = processes::launch(command, participant).await?;
+        match self.store {
+            Store::Embedded => embedded::measure(&self.plan, participant).await,
+            Store::Redis => redis::measure(&self.plan, participant).await,
+        }
+    }
 }
 
-async fn register(connection: &Connection, participant: SocketAddr) -> Result<(), Failure> {
+async fn stopped() -> Failure {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return Failure::Process(error),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => {
+            if let Err(error) = interrupted {
+                return Failure::Process(error);
+            }
+        }
+    }
+    Failure::Process(std::io::Error::other("the measuring was stopped before its end"))
+}
+
+/// The machine that was measured on, in a line.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    format!("three-step saga, 128-byte payloads, {cores} cores, {build} build, {}", disk())
+}
+
+/// How long the disk takes to sync: without it no durable figure means anything.
+fn disk() -> String {
+    const SYNCS: usize = 101;
+    let measure = || -> std::io::Result<Duration> {
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile()?;
+        let mut taken = Vec::with_capacity(SYNCS);
+        for _ in 0..SYNCS {
+            file.write_all(&[b'x'; 512])?;
+            let begun = Instant::now();
+            file.sync_data()?;
+            taken.push(begun.elapsed());
+        }
+        taken.sort_unstable();
+        Ok(taken[SYNCS / 2])
+    };
+    match measure() {
+        Ok(median) => format!("the disk syncs in {:.2} ms (median of {SYNCS})", median.as_secs_f64() * 1000.0),
+        Err(error) => format!("the disk's sync can't be measured ({error})"),
+    }
+}
+
+/// Connects to a coordinator, and registers the participant and the definition there.
+async fn set_up(coordinator: SocketAddr, participant: SocketAddr) -> Result<Connection, Failure> {
+    let address: Address = format!("http://{coordinator}")
+        .parse()
+        .map_err(|error: crate::connect::InvalidAddress| Failure::Usage(error.to_string()))?;
+    let connection = Connection::open(&address).await?;
     let noop = api::Participant {
         name: "noop".to_owned(),
         endpoints: vec![format!("http://{participant}")],
@@ -150,5 +181,5 @@ async fn register(connection: &Connection, participant: SocketAddr) -> Result<()
     connection.participants().put(request(put)).await?;
     let define = api::RegisterDefinitionRequest { source: DEFINITION.to_owned(), ..Default::default() };
     connection.definitions().register(request(define)).await?;
-    Ok(())
+    Ok(connection)
 }

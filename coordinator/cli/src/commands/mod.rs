@@ -3,12 +3,17 @@
 //! Never shares state between commands: each opens what it needs and ends. Where to look next: `args.rs` for the tree,
 //! [`saga`] for the largest noun.
 
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod definition;
+#[cfg(feature = "server")]
+pub(crate) mod doctor;
 pub(crate) mod participant;
 pub(crate) mod saga;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
+#[cfg(feature = "server")]
+pub(crate) mod store;
 
 use std::future::Future;
 
@@ -22,13 +27,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Saga(command) => as_client(command.run(&common)),
         Command::Definition(command) => command.run(&common),
         Command::Participant(command) => as_client(command.run(&common)),
+        Command::Cluster(command) => as_client(command.run(&common)),
         Command::Completions(command) => command.run(),
         #[cfg(feature = "server")]
         Command::Serve(command) => as_server(command.run()),
         #[cfg(feature = "server")]
+        Command::Doctor(command) => as_server(command.run(common.output)),
+        #[cfg(feature = "server")]
+        Command::Store(command) => as_server(command.run(common.output)),
+        #[cfg(feature = "server")]
         Command::Demo(command) => as_server(command.run(common.output)),
         #[cfg(feature = "server")]
-        Command::Bench(command) => as_server(command.run()),
+        Command::Bench(command) => as_server(command.run(common.output)),
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Serve {
     /// Where to answer HTTP
     #[arg(long, value_name = "HOST:PORT")]
     http: Option<String>,
-    /// Which store: sqlite
-    #[arg(long, value_name = "KIND")]
+    /// Which store: sqlite, or an address of Redis (with a password, better AMENDS__STORE__REDIS__URL)
+    #[arg(long, value_name = "KIND|URL")]
     store: Option<String>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]

@@ -1,10 +1,10 @@
-//! The processes of the demo: three participants and the coordinator.
+//! The processes of the demo: three participants, the coordinator, and its Redis if it has one.
 //!
 //! Each is started, waited for, and started again should it die. Invariant: only processes that were started here are ever
 //! ended, by their own id.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::Addresses;
 use crate::exit::Failure;
 
 /// How long a process may take until it listens.
@@ -25,11 +24,13 @@ const DOWN: Duration = Duration::from_millis(500);
 
 /// What to start, and how to know that it is ready.
 #[derive(Debug, Clone)]
-struct Recipe {
-    name: &'static str,
-    program: PathBuf,
-    arguments: Vec<String>,
-    address: SocketAddr,
+pub(super) struct Recipe {
+    pub(super) name: &'static str,
+    /// The demo's flag for its address.
+    pub(super) flag: &'static str,
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    pub(super) address: SocketAddr,
 }
 
 /// The running processes.
@@ -40,19 +41,20 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts all, participants first, and waits until they listen.
-    pub(super) async fn start(addresses: &Addresses, data: &Path) -> Result<Self, Failure> {
+    /// Starts all in this order, and waits until each listens.
+    pub(super) async fn start(recipes: Vec<Recipe>) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
         let mut fleet = Self { stop, keepers: Vec::new() };
-        for recipe in recipes(addresses, data)? {
-            let child = launch(&recipe)?;
-            fleet.keepers.push(tokio::spawn(keep(recipe.clone(), child, stopped.clone())));
-            wait_until_listening(&recipe).await?;
+        for recipe in recipes {
+            refuse_taken(&recipe)?;
+            let mut running = launch(&recipe)?;
+            wait_until_listening(&recipe, &mut running).await?;
+            fleet.keepers.push(tokio::spawn(keep(recipe, running, stopped.clone())));
         }
         Ok(fleet)
     }
 
-    /// Ends all, the coordinator first.
+    /// Ends all, the last first.
     pub(super) async fn stop(mut self) {
         // Keepers that have ended already need no telling.
         let _ = self.stop.send(true);
@@ -62,52 +64,24 @@ impl Fleet {
     }
 }
 
-fn recipes(addresses: &Addresses, data: &Path) -> Result<Vec<Recipe>, Failure> {
-    let own = std::env::current_exe().map_err(Failure::Process)?;
-    let beside = |name: &str| own.with_file_name(name);
-    let participant = |name: &'static str, address: SocketAddr| Recipe {
-        name,
-        program: beside(&format!("amends-{name}")),
-        arguments: vec![
-            "--addr".to_owned(),
-            address.to_string(),
-            "--data".to_owned(),
-            data.display().to_string(),
-            "--allow-faults".to_owned(),
-        ],
-        address,
-    };
-    let coordinator = Recipe {
-        name: "coordinator",
-        program: own.clone(),
-        arguments: vec![
-            "serve".to_owned(),
-            "--grpc".to_owned(),
-            addresses.grpc.to_string(),
-            "--http".to_owned(),
-            addresses.http.to_string(),
-            "--data".to_owned(),
-            data.join("coordinator").display().to_string(),
-        ],
-        address: addresses.grpc,
-    };
-    let recipes = vec![
-        participant("account", addresses.account),
-        participant("inventory", addresses.inventory),
-        participant("payment", addresses.payment),
-        coordinator,
-    ];
-    match recipes.iter().find(|recipe| !recipe.program.exists()) {
-        Some(missing) => Err(Failure::Usage(format!(
-            "{} isn't there; build all programs with `make build`, or start the demo with `make demo`",
-            missing.program.display()
-        ))),
-        None => Ok(recipes),
+/// A process, and what passes on what it says.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    said: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Waits until the last that it said has been passed on.
+    async fn heard(&mut self) {
+        if let Some(said) = self.said.take() {
+            let _ = said.await;
+        }
     }
 }
 
-fn launch(recipe: &Recipe) -> Result<Child, Failure> {
-    Command::new(&recipe.program)
+fn launch(recipe: &Recipe) -> Result<Running, Failure> {
+    let mut child = Command::new(&recipe.program)
         .args(&recipe.arguments)
         // The screen is for sagas; a process still says what goes wrong.
         .env("AMENDS__LOG__FILTER", "error")
@@ -118,41 +92,63 @@ fn launch(recipe: &Recipe) -> Result<Child, Failure> {
         // Ctrl-C ends the demo, and the demo ends its processes, in order.
         .process_group(0)
         .spawn()
-        .map_err(Failure::Process)
+        .map_err(Failure::Process)?;
+    let said = child.stderr.take().map(|stderr| tokio::spawn(repeat(recipe.name, stderr)));
+    Ok(Running { child, said })
 }
 
-async fn wait_until_listening(recipe: &Recipe) -> Result<(), Failure> {
+/// Whoever listens there already would be taken for the demo's own.
+fn refuse_taken(recipe: &Recipe) -> Result<(), Failure> {
+    let (name, address) = (recipe.name, recipe.address);
+    let free = std::net::TcpListener::bind(address).map(drop);
+    free.map_err(|error| {
+        Failure::Usage(format!("{name} can't listen on {address}: {error}; give another with --{}", recipe.flag))
+    })
+}
+
+/// One that ends before it listens is not started again: it has said what it can't do.
+async fn wait_until_listening(recipe: &Recipe, running: &mut Running) -> Result<(), Failure> {
     let listening = async {
         while tokio::net::TcpStream::connect(recipe.address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(START_MAX, listening).await.map_err(|_| {
+    let ready = async {
+        tokio::select! {
+            biased;
+            ended = running.child.wait() => Err(ended),
+            () = listening => Ok(()),
+        }
+    };
+    let ready = tokio::time::timeout(START_MAX, ready).await.map_err(|_| {
         Failure::Process(std::io::Error::other(format!(
             "{} doesn't listen on {} after {} s; is the address in use?",
             recipe.name,
             recipe.address,
             START_MAX.as_secs()
         )))
-    })
+    })?;
+    let Err(ended) = ready else { return Ok(()) };
+    running.heard().await;
+    Err(Failure::Process(std::io::Error::other(format!("{} ended before it listened ({})", recipe.name, how(ended)))))
+}
+
+fn how(ended: std::io::Result<std::process::ExitStatus>) -> String {
+    ended.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 /// Watches over one process until the demo ends.
-async fn keep(recipe: Recipe, mut child: Child, mut stop: watch::Receiver<bool>) {
+async fn keep(recipe: Recipe, mut running: Running, mut stop: watch::Receiver<bool>) {
     loop {
-        let said = child.stderr.take().map(|stderr| tokio::spawn(repeat(recipe.name, stderr)));
         let died = tokio::select! {
-            status = child.wait() => status,
-            _ = stop.changed() => return end(child).await,
+            status = running.child.wait() => status,
+            _ = stop.changed() => return end(running.child).await,
         };
-        if let Some(said) = said {
-            let _ = said.await;
-        }
-        let how = died.map_or_else(|error| error.to_string(), |status| status.to_string());
-        eprintln!("{} ended ({how}); starting it again", recipe.name);
+        running.heard().await;
+        eprintln!("{} ended ({}); starting it again", recipe.name, how(died));
         tokio::time::sleep(DOWN).await;
-        child = match launch(&recipe) {
-            Ok(child) => child,
+        running = match launch(&recipe) {
+            Ok(running) => running,
             Err(error) => return eprintln!("{} can't be started again: {error}", recipe.name),
         };
     }

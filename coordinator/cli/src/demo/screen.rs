@@ -7,8 +7,8 @@ use std::path::Path;
 use amends_proto::v1 as api;
 use owo_colors::{OwoColorize as _, Stream, Style};
 
-use super::Addresses;
 use super::stream::Counts;
+use super::{Addresses, Store};
 use crate::words;
 
 /// Sagas between two lines of totals.
@@ -26,19 +26,22 @@ impl Screen {
         Self { interactive, ended: 0 }
     }
 
-    pub(super) fn begin(&self, addresses: &Addresses, data: &Path) {
+    pub(super) fn begin(&self, store: Store, addresses: &Addresses, data: &Path) {
         eprintln!("amends demo: every line is a checkout saga over three services");
         eprintln!("  coordinator  grpc {}  http {}", addresses.grpc, addresses.http);
         eprintln!(
             "  participants account {}  inventory {}  payment {}",
             addresses.account, addresses.inventory, addresses.payment
         );
+        if store == Store::Redis {
+            eprintln!("  store        redis://{}", addresses.redis);
+        }
         eprintln!("  databases    {}", data.display());
         if self.interactive {
             let amends = amends();
             eprintln!("  look inside  {amends} saga list   ·   {amends} saga describe order-00003");
             eprintln!(
-                "  break it     pkill -9 amends-payment, or kill any of the four: it comes back, and nothing is lost"
+                "  break it     pkill -9 amends-payment, or kill any of the others: it comes back, and nothing is lost"
             );
             eprintln!("  Ctrl-C ends it\n");
         }

@@ -1,12 +1,12 @@
-//! The sagas, definitions and participants that the fake coordinator knows.
+//! The sagas, definitions, participants and nodes that the fake coordinator knows.
 //!
 //! Times are days and a half from now, so that ages come out the same whenever the tests run.
 
 use amends_proto::v1::{
     CodeMeaning, Decision, DecisionCause, Definition, DefinitionVersion, Deprecation, Doubt, Effect, HistoryEntry,
-    HistoryKind, Operation, OperationState, OperationStatus, OutcomeKind, Participant, Payload, Residue, Saga,
-    SagaPhase, SagaStatus, SourceFormat, StatusCount, Step, Stuck, StuckReason, Waiting, WaitingReason,
-    payload::Encoding,
+    HistoryKind, Node, NodeState, Operation, OperationState, OperationStatus, OutcomeKind, Participant, Payload,
+    Residue, Saga, SagaPhase, SagaStatus, Shard, ShardState, SourceFormat, StatusCount, Step, Stuck, StuckReason,
+    Waiting, WaitingReason, payload::Encoding,
 };
 use pbjson_types::{Duration, Timestamp};
 
@@ -255,4 +255,42 @@ pub(crate) fn participant(name: &str) -> Participant {
         principal: "shop".to_owned(),
         ..Participant::default()
     }
+}
+
+/// One that serves, one that is being drained, one that isn't heard any more.
+pub(crate) fn nodes() -> Vec<Node> {
+    let node = |name: &str, state: NodeState, shards: u32, heard: i64| Node {
+        name: name.to_owned(),
+        address: format!("http://{name}:7400"),
+        version: "0.4.0".to_owned(),
+        start_time: days_ago(3),
+        heard_time: days_ago(heard),
+        state: state.into(),
+        shards,
+    };
+    vec![
+        node("node-a", NodeState::Serving, 2, 1),
+        node("node-b", NodeState::Draining, 0, 1),
+        node("node-c", NodeState::Silent, 1, 2),
+    ]
+}
+
+/// One in each state.
+pub(crate) fn shards() -> Vec<Shard> {
+    let message = "shard 2 is frozen: its store is at commit 90, but commit 100 was confirmed before";
+    let owned = Shard {
+        shard: 0,
+        state: ShardState::Owned.into(),
+        node: "node-a".to_owned(),
+        epoch: 1_795_895_750_123,
+        lease_until: days_ago(-4),
+        commits: 1_204,
+        open_sagas: 12,
+        message: String::new(),
+    };
+    let free =
+        Shard { shard: 1, state: ShardState::Free.into(), node: String::new(), lease_until: None, ..owned.clone() };
+    let frozen =
+        Shard { shard: 2, state: ShardState::Frozen.into(), commits: 90, message: message.to_owned(), ..free.clone() };
+    vec![owned, free, frozen]
 }

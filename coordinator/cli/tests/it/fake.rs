@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use amends_proto::v1::cluster_server::{Cluster, ClusterServer};
 use amends_proto::v1::definitions_server::{Definitions, DefinitionsServer};
 use amends_proto::v1::operations_server::{Operations, OperationsServer};
 use amends_proto::v1::participants_server::{Participants, ParticipantsServer};
@@ -39,6 +40,7 @@ impl Fake {
             .add_service(OperationsServer::new(answers.clone()))
             .add_service(DefinitionsServer::new(answers.clone()))
             .add_service(ParticipantsServer::new(answers.clone()))
+            .add_service(ClusterServer::new(answers.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         runtime.spawn(server);
         Self { address, answers, _runtime: runtime }
@@ -253,5 +255,28 @@ impl Participants for Answers {
         let (name, next) = if request.page_token.is_empty() { ("inventory", "page-2") } else { ("payment", "") };
         let participants = vec![canned::participant(name)];
         Ok(Response::new(ListParticipantsResponse { participants, next_page_token: next.to_owned() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for Answers {
+    async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
+        self.note("ListNodes", request);
+        Ok(Response::new(ListNodesResponse { nodes: canned::nodes() }))
+    }
+
+    async fn list_shards(&self, request: Request<ListShardsRequest>) -> Answer<ListShardsResponse> {
+        self.note("ListShards", request);
+        Ok(Response::new(ListShardsResponse { shards: canned::shards() }))
+    }
+
+    async fn drain_node(&self, request: Request<DrainNodeRequest>) -> Answer<Node> {
+        let message = self.note("DrainNode", request);
+        if message.node == "node-a" {
+            let why = "no other node could take its shards: start one first, or stop this one";
+            return Err(Status::failed_precondition(why));
+        }
+        let node = canned::nodes().into_iter().find(|node| node.name == message.node).expect("a canned one");
+        Ok(Response::new(Node { state: NodeState::Draining.into(), shards: 0, ..node }))
     }
 }

@@ -6,7 +6,9 @@ use crate::harness::{amends, compare};
 fn the_top_names_the_nouns_and_the_exit_codes() {
     let run = amends(&["--help"]);
     assert_eq!(run.code, 0);
-    for word in ["saga", "definition", "participant", "completions", "Exit codes:", "AMENDS_ADDRESS"] {
+    for word in
+        ["saga", "definition", "participant", "cluster", "doctor", "completions", "Exit codes:", "AMENDS_ADDRESS"]
+    {
         assert!(run.stdout.contains(word), "{word}");
     }
 }
@@ -46,6 +48,8 @@ fn every_verb_has_a_help() {
             ],
         ),
         ("participant", &["register", "list", "show"]),
+        ("cluster", &["nodes", "shards", "drain"]),
+        ("store", &["copy", "reopen"]),
     ];
     for (noun, verbs) in commands {
         let mut text = String::new();

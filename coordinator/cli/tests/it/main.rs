@@ -4,8 +4,10 @@
 //! `UPDATE_GOLDEN=1` and read the diff.
 
 mod canned;
+mod cluster;
 mod definitions;
 mod docs;
+mod doctor;
 mod fake;
 mod harness;
 mod help;
@@ -13,4 +15,5 @@ mod participants;
 mod repairs;
 mod sagas;
 mod scenarios;
+mod store;
 mod usage;
