@@ -8,7 +8,7 @@ SEEDS ?= 200
 FIRST_SEED ?= 1
 FUZZ_SECONDS ?= 300
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress fuzz tools clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover fuzz tools clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -16,9 +16,9 @@ help: ## this list
 build: ## all binaries, in target/debug
 	$(CARGO) build --locked --workspace --bins
 
-demo: ## coordinator, three participants and a stream of sagas; no server to install
+demo: ## coordinator, three participants and a stream of sagas; no server to install. STORE=redis: on a Redis of its own
 	$(CARGO) build --locked -p amends -p amends-account -p amends-inventory -p amends-payment
-	target/debug/amends demo $(ARGS)
+	PATH="$$PATH:target/tools" target/debug/amends demo $(if $(STORE),--store $(STORE)) $(ARGS)
 
 test: tools ## everything that CI runs
 	.ci/stages
@@ -49,15 +49,24 @@ stress: build ## the kill tests, longer: 3,000 sagas and 100 kills of each proce
 	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 AMENDS_KILL_POSTGRES_SAGAS=1500 AMENDS_KILLS_POSTGRES=50 \
 	AMENDS_LANGUAGES_SAGAS=600 AMENDS_LANGUAGES_KILLS=25 $(CARGO) test --locked -p amends-e2e kill -- --nocapture
 
+stress-redis: build ## the tests of coordinators on Redis, longer: kills, pauses, power cuts and fail-overs
+	AMENDS_REDIS_KILLS=20 AMENDS_REDIS_POWER_CUTS=10 AMENDS_NODE_KILLS=20 AMENDS_NODE_PAUSES=20 \
+	AMENDS_SENTINEL_FAIL_OVERS=5 AMENDS_CLUSTER_FAIL_OVERS=5 \
+	$(CARGO) test --locked -p amends-e2e --test it redis_ -- --nocapture --test-threads=1
+
+takeover: build ## how long sagas stand still when one of three coordinators on Redis is killed or stopped; fails above the limits
+	AMENDS_TAKEOVER_SAGAS=1000 AMENDS_TAKEOVER_STOPS=5 AMENDS_TAKEOVER_ASSERT=1 \
+	$(CARGO) test --locked -p amends-e2e --test it redis_takeover -- --nocapture --test-threads=1
+
 fuzz: ## hands mutated definitions, expressions, inputs and descriptors to the definition crate: FUZZ_SECONDS=300
 	AMENDS_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked -p amends-definition --test it fuzz -- --nocapture
 
-bench-smoke: ## sagas/s and latency on the embedded store beside bare tonic calls, in one run
+bench-smoke: ## sagas/s and latency beside a floor, in one run. STORE=redis: on a Redis of its own, with what each saga cost it
 	$(CARGO) build --locked --release -p amends
-	target/release/amends bench $(ARGS)
+	PATH="$$PATH:target/tools" target/release/amends bench $(if $(STORE),--store $(STORE)) $(ARGS)
 
-bench-store: ## transitions/s of the embedded store alone, by batch and by callers
-	$(CARGO) run --locked --release -p amends-store --features conformance --example speed
+bench-store: ## transitions/s of the store alone, by batch and by callers. STORE=redis: on a Redis of its own
+	$(CARGO) run --locked --release -p amends-store --features conformance --example speed -- $(STORE)
 
 deny: ## advisories, licences, sources (installs cargo-deny if it is missing)
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

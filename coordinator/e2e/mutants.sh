@@ -13,10 +13,11 @@ bugs=(
   predecessor_compensated_first
   cancel_acts_in_doubt
   told_before_commit
+  no_fence
 )
 
 # One build; not of the programs, or the next demo would run those with the bugs in them.
-planted=(--features amends-simulation/planted,amends-runtime/planted,amends-participant/planted
+planted=(--features amends-simulation/planted,amends-runtime/planted,amends-participant/planted,amends-store/planted
          --exclude amends --exclude amends-e2e --exclude amends-account --exclude amends-inventory --exclude amends-payment)
 missed=0
 
@@ -44,12 +45,30 @@ for bug in "${bugs[@]}"; do
   report "$bug" "$caught" "$log"
 done
 
-# Bugs of what the simulation doesn't do, a real database and HTTP: bug, crate, and the tests of that crate that must fail under it.
+# Bugs of what the simulation doesn't do, real databases and HTTP: bug, crate, and the tests of that crate that must fail under it.
 package_bugs=(
   "no_row_lock participants/sdk overlap"
+  "no_epoch_at_barrier participants/sdk barrier::decide"
+  "no_epoch_check coordinator/store conformance::memory"
+  "no_epoch_check coordinator/store conformance::sqlite_keeps"
+  "no_nonce coordinator/store conformance::memory"
+  "no_nonce coordinator/store conformance::sqlite_keeps"
+  "loss_not_noticed coordinator/runtime cluster::marks"
   "floor_too_high coordinator/runtime floor"
   "http_5xx_read_as_rejected coordinator/runtime http"
   "egress_not_checked coordinator/runtime http"
+  "redis_no_epoch_check coordinator/store conformance::a_standalone"
+  "redis_no_nonce_check coordinator/store conformance::a_standalone"
+  "redis_no_revision_check coordinator/store conformance::a_standalone"
+  "redis_no_op_id coordinator/store redis::network"
+  "redis_time_to_live coordinator/store redis::servers"
+  "redis_epochs_fall_back coordinator/store redis::servers"
+  "redis_wait_count_ignored coordinator/store redis::replicas"
+  "redis_old_master_read coordinator/store redis::replicas"
+  "copy_forgets_epochs coordinator/store transfer::memory"
+  "copy_frees_swept_ids coordinator/store transfer::memory"
+  "copy_not_compared coordinator/store transfer::memory"
+  "copy_opens_target_first coordinator/store transfer::memory"
 )
 for line in "${package_bugs[@]}"; do
   read -r bug folder tests <<<"$line"

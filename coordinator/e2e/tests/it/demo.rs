@@ -1,23 +1,38 @@
 //! `amends demo` without a person: its report, and `check.sql`, which must agree with it.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use amends_redis_lab::free_address;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::fleet::{free_address, program, root};
+use crate::process::{program, root, search_path};
 
 #[test]
 fn demo_conserves_money_and_stock_and_check_sql_agrees() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("demo");
-    let addresses = ["--grpc", "--http", "--account", "--inventory", "--payment"]
+    let report = conserves(folder.path(), &[]);
+    assert_eq!(check_sql(&folder.path().join("demo")), report);
+}
+
+#[test]
+fn demo_on_redis_conserves_money_and_stock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    conserves(folder.path(), &["--store", "redis"]);
+}
+
+fn conserves(folder: &Path, flags: &[&str]) -> Value {
+    let data = folder.join("demo");
+    let addresses = ["--grpc", "--http", "--account", "--inventory", "--payment", "--redis"]
         .into_iter()
         .flat_map(|flag| [flag.to_owned(), free_address().to_string()]);
     let output = Command::new(program("amends"))
         .args(["demo", "--for", "20s", "--output", "json", "--data"])
         .arg(&data)
         .args(addresses)
+        .args(flags)
+        .env("PATH", search_path())
         .stderr(Stdio::inherit())
         .output()
         .expect("the demo");
@@ -31,11 +46,11 @@ fn demo_conserves_money_and_stock_and_check_sql_agrees() {
     assert_eq!(field("money_before"), field("money_after"));
     assert_eq!(field("stock_before"), field("stock_after") + field("sold"));
     assert_eq!(field("sold"), field("completed"));
-    assert_eq!(check_sql(&data), report);
+    report
 }
 
 /// Runs the file as a person would: from the demo's folder.
-fn check_sql(data: &std::path::Path) -> Value {
+fn check_sql(data: &Path) -> Value {
     let text = std::fs::read_to_string(root().join("examples/checkout/check.sql")).expect("check.sql");
     let text = text.replace("ATTACH '", &format!("ATTACH '{}/", data.display()));
     let begin = text.find("SELECT").expect("a query");

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::fleet::{program, root};
+use crate::process::{program, root};
 
 /// Runs an example and gives what it showed; fails the test when it failed.
 fn run(example: &str, options: &[&str], environment: &[(&str, &str)]) -> String {

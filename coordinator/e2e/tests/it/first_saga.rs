@@ -7,8 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::fleet::{free_address, program, root};
+use amends_redis_lab::free_address;
+
 use crate::languages::python;
+use crate::process::{program, root};
 
 /// Seconds that only a hang takes; then bash and all that it has started are ended.
 const HANG: &str = "180";

@@ -1,11 +1,9 @@
-//! Starts, kills and restarts the real binaries for a test, each with its own folder and port.
+//! The coordinators and participants of a test, each with its own folder and port, and how to speak to them.
 //!
-//! Only processes that were started here are ever ended. Invariant: whatever a test does, nothing of it is left running.
+//! Everything goes over the public API. Invariant: what is started here is up before a test goes on.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use amends_account::proto as account;
@@ -13,110 +11,14 @@ use amends_inventory::proto as inventory;
 use amends_participant::database::Place;
 use amends_participant::testing::PostgresServer;
 use amends_proto::v1 as api;
+use amends_redis_lab::free_address;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long a process may take until it listens.
-const START_MAX: Duration = Duration::from_secs(30);
+use crate::process::{Process, program, root};
 
-/// Where `cargo build --workspace --bins` puts the binaries: beside the folder of this test's own.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("own path");
-    let folder = own.parent().and_then(Path::parent).expect("target/debug");
-    let path = folder.join(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
-    path
-}
-
-/// A number from the environment, so that a longer run is possible.
-pub(crate) fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number")))
-}
-
-/// The root of the repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// One process that can be killed and started again on the same port and folder.
-pub(crate) struct Process {
-    pub(crate) name: &'static str,
-    pub(crate) address: SocketAddr,
-    program: PathBuf,
-    arguments: Vec<String>,
-    child: Option<Child>,
-}
-
-impl Process {
-    pub(crate) fn start(name: &'static str, program: PathBuf, address: SocketAddr, arguments: Vec<String>) -> Self {
-        let mut process = Self { name, address, program, arguments, child: None };
-        process.launch();
-        process
-    }
-
-    fn launch(&mut self) {
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .env("AMENDS__LOG__FILTER", "error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
-        let (name, stderr) = (self.name, child.stderr.take().expect("piped"));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                eprintln!("{name}: {line}");
-            }
-        });
-        self.child = Some(child);
-    }
-
-    /// What it was given for a flag.
-    pub(crate) fn argument(&self, flag: &str) -> &str {
-        let given = self.arguments.iter().skip_while(|argument| *argument != flag).nth(1);
-        given.unwrap_or_else(|| panic!("{} has no {flag}", self.name))
-    }
-
-    /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("own child");
-            child.wait().expect("own child");
-        }
-    }
-
-    /// Starts it again, and waits until it listens.
-    pub(crate) fn restart(&mut self) {
-        self.launch();
-        self.wait_until_listening();
-    }
-
-    pub(crate) fn wait_until_listening(&mut self) {
-        let begun = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().expect("own child")) {
-                panic!("{} ended before it listened: {status}", self.name);
-            }
-            assert!(begun.elapsed() < START_MAX, "{} doesn't listen on {}", self.name, self.address);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
-}
-
-/// The coordinator and the three participants.
+/// The coordinators and the three participants.
 pub(crate) struct Fleet {
-    pub(crate) coordinator: Process,
+    pub(crate) coordinators: Vec<Process>,
     pub(crate) participants: Vec<Process>,
     /// Where each participant keeps its data, in the same order.
     pub(crate) places: Vec<Place>,
@@ -141,8 +43,23 @@ impl Kept {
 }
 
 impl Fleet {
-    /// Starts all four and waits until they listen.
+    /// Starts one coordinator on the embedded store and its participants, and waits until they listen.
     pub(crate) async fn start(kept: Kept) -> Self {
+        Self::start_with(kept, |data| vec![coordinator(data)]).await
+    }
+
+    /// Starts a coordinator for each of these addresses of one Redis, and their participants, and waits until they listen.
+    /// `settings` is what their configuration file says besides.
+    pub(crate) async fn start_on(redis: &[String], settings: &str) -> Self {
+        let nodes = |data: &Path| {
+            let file = data.join("amends.yaml");
+            std::fs::write(&file, settings).expect("a file");
+            redis.iter().enumerate().map(|(number, redis)| coordinator_on(redis, data, number, &file)).collect()
+        };
+        Self::start_with(Kept::Sqlite, nodes).await
+    }
+
+    async fn start_with(kept: Kept, coordinators: impl FnOnce(&Path) -> Vec<Process>) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let (mut participants, mut places) = (Vec::new(), Vec::new());
         for name in ["account", "inventory", "payment"] {
@@ -152,20 +69,21 @@ impl Fleet {
                 Place::Url(url) => ("--database-url", url.clone()),
             };
             let address = free_address();
-            let arguments = ["--addr", &address.to_string(), flag, &database].map(str::to_owned).to_vec();
+            let arguments =
+                ["--addr", &address.to_string(), "--allow-faults", flag, &database].map(str::to_owned).to_vec();
             let mut process = Process::start(name, program(&format!("amends-{name}")), address, arguments);
             process.wait_until_listening();
             participants.push(process);
             places.push(place);
         }
-        let mut coordinator = coordinator(data.path());
-        coordinator.wait_until_listening();
-        Self { coordinator, participants, places, _data: data }
+        let mut coordinators = coordinators(data.path());
+        coordinators.iter_mut().for_each(Process::wait_until_listening);
+        Self { coordinators, participants, places, _data: data }
     }
 
     /// Registers participants and the checkout definition, opens accounts, fills shelves.
     pub(crate) async fn set_up(&self, customers: &[(&str, i64)], stock: &[(&str, i64)]) {
-        let channel = dial(self.coordinator.address).await;
+        let channel = dial(self.coordinators[0].address).await;
         for participant in &self.participants {
             register(channel.clone(), participant.name, participant.address, true).await;
         }
@@ -193,6 +111,17 @@ pub(crate) fn coordinator(data: &Path) -> Process {
     let folder = data.join("coordinator").display().to_string();
     let arguments = ["serve", "--grpc", &grpc.to_string(), "--http", &http.to_string(), "--data", &folder];
     Process::start("coordinator", program("amends"), grpc, arguments.map(str::to_owned).to_vec())
+}
+
+/// The coordinator of this number, on a Redis that others may share.
+fn coordinator_on(redis: &str, data: &Path, number: usize, settings: &Path) -> Process {
+    let (grpc, http, node) = (free_address(), free_address(), format!("node-{number}"));
+    let folder = data.join(&node).display().to_string();
+    let (grpc_text, http, settings) = (grpc.to_string(), http.to_string(), settings.display().to_string());
+    let place = ["serve", "--grpc", &grpc_text, "--http", &http, "--data", &folder, "--config", &settings];
+    let arguments = place.into_iter().chain(["--store", redis, "--node", &node]).map(str::to_owned);
+    let filter = "error,amends_runtime::committer=warn";
+    Process::start_logging(filter, "coordinator", program("amends"), grpc, arguments.collect())
 }
 
 pub(crate) async fn dial(address: SocketAddr) -> Channel {
@@ -225,24 +154,28 @@ pub(crate) fn payload(value: &serde_json::Value) -> api::Payload {
 
 /// Starts a saga; repeated until there is an answer, as any client should.
 pub(crate) async fn start(channel: &Channel, definition: &str, id: &str, input: &serde_json::Value) {
-    let request = api::StartSagaRequest {
+    let begun = Instant::now();
+    while let Err(status) = try_start(channel, definition, id, input).await {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{id}: {status}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Starts a saga, or says why not; then it may have been started all the same.
+pub(crate) async fn try_start(
+    channel: &Channel,
+    definition: &str,
+    id: &str,
+    input: &serde_json::Value,
+) -> Result<(), tonic::Status> {
+    let mut call = tonic::Request::new(api::StartSagaRequest {
         saga_id: id.to_owned(),
         definition: definition.to_owned(),
         input: Some(payload(input)),
         ..Default::default()
-    };
-    let begun = Instant::now();
-    loop {
-        let mut call = tonic::Request::new(request.clone());
-        call.set_timeout(Duration::from_secs(5));
-        match api::sagas_client::SagasClient::new(channel.clone()).start(call).await {
-            Ok(_) => return,
-            Err(status) => {
-                assert!(begun.elapsed() < Duration::from_secs(60), "{id}: {status}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    });
+    call.set_timeout(Duration::from_secs(5));
+    api::sagas_client::SagasClient::new(channel.clone()).start(call).await.map(drop)
 }
 
 /// The saga once it has ended; fails the test when it doesn't in time.

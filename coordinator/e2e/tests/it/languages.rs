@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use amends_redis_lab::free_address;
 use serde_json::json;
 
-use crate::fleet::{Process, coordinator, define, dial, free_address, register, root};
+use crate::fleet::{coordinator, define, dial, register};
+use crate::process::{Process, root};
 
 /// Python with the packages of `examples/python/requirements.txt`.
 pub(crate) fn python() -> PathBuf {

@@ -13,9 +13,9 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::fleet::setting;
 use crate::fleet::{ended, start};
 use crate::languages::Gifts;
+use crate::process::setting;
 
 /// How long the last saga may take once nobody is killed any more.
 const SETTLE: Duration = Duration::from_secs(120);

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::fleet::{Process, free_address, program, root};
+use amends_redis_lab::free_address;
+
+use crate::process::{Process, program, root};
 
 const VALIDATE: &str = "
 import json, sys, urllib.request

@@ -5,8 +5,9 @@ use std::time::Duration;
 use amends_proto::v1 as api;
 use serde_json::json;
 
-use crate::fleet::{coordinator, define, dial, ended, register, root, start};
+use crate::fleet::{coordinator, define, dial, ended, register, start};
 use crate::languages::loyalty;
+use crate::process::root;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_participant_works_by_reflection_alone() {

@@ -9,13 +9,15 @@ use amends_account::proto as account;
 use amends_inventory::proto as inventory;
 use amends_payment::proto as payment;
 use amends_proto::v1 as api;
+use amends_redis_lab::free_address;
 use payment::payment_client::PaymentClient;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::fleet::{Process, coordinator, define, dial, ended, free_address, program, register, root, start};
+use crate::fleet::{coordinator, define, dial, ended, register, start};
+use crate::process::{Process, program, root};
 
 /// How long a saga may take.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -27,7 +29,7 @@ pub(crate) struct Shop {
     pub(crate) channel: Channel,
     merchant: Process,
     _services: Vec<Process>,
-    _coordinator: Process,
+    coordinator: Process,
 }
 
 impl Shop {
@@ -55,9 +57,36 @@ impl Shop {
         std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=").expect("a file");
         let merchant = merchant(&data, &secret, merchant_fails);
         register_merchant(channel.clone(), &merchant, &secret).await;
-        let shop = Self { data, channel, merchant, _services: services, _coordinator: coordinator };
+        let shop = Self { data, channel, merchant, _services: services, coordinator };
         shop.open_accounts().await;
         shop
+    }
+
+    /// `kill -9` of the coordinator.
+    pub(crate) fn stop_serving(&mut self) {
+        self.coordinator.kill();
+    }
+
+    /// The folder of the embedded store.
+    pub(crate) fn folder(&self) -> String {
+        self.coordinator.argument("--data").to_owned()
+    }
+
+    /// The addresses that the coordinator serves on, as flags.
+    pub(crate) fn addresses(&self) -> [String; 4] {
+        ["--grpc", self.coordinator.argument("--grpc"), "--http", self.coordinator.argument("--http")]
+            .map(str::to_owned)
+    }
+
+    /// Starts the coordinator again on the same addresses, with these flags.
+    pub(crate) async fn serve(&mut self, flags: &[&str]) {
+        let mut arguments = vec!["serve".to_owned()];
+        arguments.extend(self.addresses());
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let address = self.coordinator.address;
+        self.coordinator = Process::start("coordinator", program("amends"), address, arguments);
+        self.coordinator.wait_until_listening();
+        self.channel = dial(address).await;
     }
 
     /// From now on the merchant answers.
@@ -77,15 +106,19 @@ impl Shop {
     }
 
     async fn open_accounts(&self) {
+        self.open_account("ada").await;
+        self.open_account("frida").await;
         let mut accounts = account::account_client::AccountClient::new(dial(self._services[0].address).await);
-        for account_id in ["ada", "frida"].map(str::to_owned) {
-            accounts.open(account::OpenRequest { account_id, floor_minor: 0 }).await.expect("open");
-        }
         let freeze = account::SetFrozenRequest { account_id: "frida".to_owned(), frozen: true };
         accounts.set_frozen(freeze).await.expect("frozen");
         let mut shelves = inventory::inventory_client::InventoryClient::new(dial(self._services[1].address).await);
         let stock = inventory::SetStockRequest { sku: "teapot".to_owned(), quantity: 100 };
         shelves.set_stock(stock).await.expect("stock");
+    }
+
+    pub(crate) async fn open_account(&self, id: &str) {
+        let mut accounts = account::account_client::AccountClient::new(dial(self._services[0].address).await);
+        accounts.open(account::OpenRequest { account_id: id.to_owned(), floor_minor: 0 }).await.expect("open");
     }
 
     pub(crate) async fn start(&self, definition: &str, id: &str, payer: &str, seconds: u32) {

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use amends_account::proto as account;
 use amends_proto::v1 as api;
+use amends_redis_lab::free_address;
 use rand::{Rng as _, SeedableRng as _};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::fleet::{Process, coordinator, define, dial, ended, free_address, program, register, root, setting, start};
+use crate::fleet::{coordinator, define, dial, ended, register, start};
+use crate::process::{Process, program, root, setting};
 
 /// How long the last transfer may take once nobody is killed any more.
 const SETTLE: Duration = Duration::from_secs(180);
