@@ -14,7 +14,8 @@ use amends_client::{Client, Ending, Error};
 use clap::Parser;
 use futures::StreamExt as _;
 use serde_json::json;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
 
 /// What every account begins with, in minor units.
 const OPENING_MINOR: i64 = 10_000;
@@ -46,14 +47,14 @@ struct Arguments {
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("the account service at {address} doesn't answer")]
-    Connect {
+    #[error("--account {address} is no address: write it like http://127.0.0.1:7501")]
+    Address {
         address: String,
         #[source]
         source: tonic::transport::Error,
     },
     #[error("the account service said {0}")]
-    Account(#[from] tonic::Status),
+    Account(#[from] Status),
     #[error(transparent)]
     Coordinator(#[from] Error),
     #[error("the screen can't be written")]
@@ -76,8 +77,8 @@ async fn main() -> ExitCode {
 /// Whether the total is what it was and nobody is below the floor.
 async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let address = arguments.account.clone();
-    let connected = AccountClient::connect(address.clone()).await;
-    let mut accounts = connected.map_err(|source| Failure::Connect { address, source })?;
+    let endpoint = Endpoint::from_shared(address.clone()).map_err(|source| Failure::Address { address, source })?;
+    let mut accounts = AccountClient::new(endpoint.connect_lazy());
     for number in 0..arguments.accounts {
         open(&mut accounts, name(number)).await?;
     }
@@ -95,26 +96,30 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
 }
 
 async fn open(accounts: &mut AccountClient<Channel>, account_id: String) -> Result<(), Failure> {
-    accounts.open(OpenRequest { account_id: account_id.clone(), floor_minor: 0 }).await?;
+    let request = OpenRequest { account_id: account_id.clone(), floor_minor: 0 };
+    again(async || accounts.open(request.clone()).await).await?;
     let deposit_id = format!("opening-{account_id}");
-    accounts.deposit(DepositRequest { deposit_id, account_id, amount_minor: OPENING_MINOR }).await?;
+    let request = DepositRequest { deposit_id, account_id, amount_minor: OPENING_MINOR };
+    again(async || accounts.deposit(request.clone()).await).await?;
     Ok(())
 }
 
 async fn balances(accounts: &mut AccountClient<Channel>, count: u32) -> Result<Vec<GetBalanceReply>, Failure> {
     let mut balances = Vec::new();
     for number in 0..count {
-        balances.push(balance(accounts, name(number)).await?);
+        let request = GetBalanceRequest { account_id: name(number) };
+        balances.push(again(async || accounts.get_balance(request.clone()).await).await?);
     }
     Ok(balances)
 }
 
-/// Asks again while the service is being started again.
-async fn balance(accounts: &mut AccountClient<Channel>, account_id: String) -> Result<GetBalanceReply, Failure> {
+/// Calls again while the service is being started again. Each of these calls can be made twice: an account is opened once, and a
+/// deposit's id lets it count once.
+async fn again<T>(mut call: impl AsyncFnMut() -> Result<Response<T>, Status>) -> Result<T, Failure> {
     let mut tries_left = 50;
     loop {
-        match accounts.get_balance(GetBalanceRequest { account_id: account_id.clone() }).await {
-            Ok(balance) => return Ok(balance.into_inner()),
+        match call().await {
+            Ok(reply) => return Ok(reply.into_inner()),
             Err(_) if tries_left > 0 => tries_left -= 1,
             Err(status) => return Err(status.into()),
         }
