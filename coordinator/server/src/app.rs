@@ -202,10 +202,8 @@ async fn follow_registrations(registry: Registry, draining: CancellationToken) {
             () = draining.cancelled() => return,
             () = tokio::time::sleep(REGISTRY_PERIOD) => {}
         }
-        let refreshed = registry.refresh().await;
-        // A frozen store has said so itself.
-        if let Err(error) = refreshed
-            && !matches!(error, amends_store::StoreError::Frozen(_))
+        if let Err(error) = registry.refresh().await
+            && !error.is_said_by_store()
         {
             tracing::warn!(error = chain(&error), "what other nodes have registered can't be read; trying again later");
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_store::{Store, StoreError};
+use amends_store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
@@ -63,8 +63,7 @@ async fn ask(store: &Arc<dyn Store>, draining: &CancellationToken) -> Readiness 
     }
     match tokio::time::timeout(PERIOD, store.now()).await {
         Ok(Ok(_)) => Readiness::Ready,
-        // It has said so itself.
-        Ok(Err(StoreError::Frozen(_))) => Readiness::NoStore,
+        Ok(Err(error)) if error.is_said_by_store() => Readiness::NoStore,
         Ok(Err(error)) => {
             tracing::warn!(error = chain(&error), "the store doesn't answer");
             Readiness::NoStore

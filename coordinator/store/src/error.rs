@@ -76,6 +76,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store says this itself, once, so that nobody who meets it need log it again: each shard would.
+    pub fn is_said_by_store(&self) -> bool {
+        matches!(self, Self::Frozen(_))
+    }
+
     /// Whether a retry helps.
     pub fn class(&self) -> Class {
         match self {

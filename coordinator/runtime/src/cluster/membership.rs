@@ -211,8 +211,7 @@ impl Membership {
         };
         match looked.await {
             Ok(seen) => Some(seen),
-            // It has said so itself.
-            Err(StoreError::Frozen(_)) => None,
+            Err(error) if error.is_said_by_store() => None,
             Err(error) => {
                 let error = with_sources(&error);
                 tracing::warn!(error, "the store doesn't say who shares its shards; trying again");

@@ -45,10 +45,10 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Said once for as long as the store says the same, and never of a frozen store: it has said so itself, once for all shards.
+    /// Said once for as long as the store says the same, since every shard has the same to say.
     fn refused(&mut self, shard: ShardId, error: &StoreError) {
         let why = crate::error::with_sources(error);
-        if !matches!(error, StoreError::Frozen(_)) && (self.refusals == 0 || self.why != why) {
+        if !error.is_said_by_store() && (self.refusals == 0 || self.why != why) {
             tracing::warn!(shard = shard.0, error = why, "the shard can't be acquired; trying again");
         }
         self.refusals = self.refusals.saturating_add(1);
@@ -284,7 +284,7 @@ impl Owner<'_> {
             }
             // Tried again at once by the clock, until the lease runs out by our own reckoning.
             Err(error) => {
-                if !matches!(error, StoreError::Frozen(_)) {
+                if !error.is_said_by_store() {
                     let error = crate::error::with_sources(&error);
                     tracing::warn!(shard = self.lease.shard.0, error, "the lease couldn't be renewed");
                 }
