@@ -3,7 +3,6 @@
 mod bench;
 mod demo;
 mod examples;
-mod first_saga;
 mod fleet;
 mod kill;
 mod languages;
@@ -12,6 +11,7 @@ mod mistaken;
 mod moving;
 mod openapi;
 mod orders;
+mod pages;
 mod process;
 mod python;
 mod qr;
