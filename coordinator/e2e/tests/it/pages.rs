@@ -31,6 +31,7 @@ macro_rules! pages {
 pages! {
     page_readme: "README.md",
     page_first_saga: "coordinator/docs/first-saga.md",
+    page_guide_operator: "coordinator/docs/guide-operator.md",
     page_guide_service_team: "coordinator/docs/guide-service-team.md",
     page_moving_to_redis: "coordinator/docs/moving-to-redis.md",
     page_nodes: "coordinator/docs/nodes.md",
