@@ -33,5 +33,5 @@ pub mod standing;
 pub mod step;
 pub mod time;
 
-pub use apply::{Applied, Changed, Ignored, IllegalEvent, apply, begin};
-pub use outstanding::{next_due, outstanding, unprepared};
+pub use apply::{Applied, Attempt, Changed, Ignored, IllegalEvent, apply, apply_admitting, begin};
+pub use outstanding::{next_due, next_due_beside, outstanding, unprepared};

@@ -66,6 +66,11 @@ fn expects_succeeded(saga: &Saga, step: StepIndex, operation: Operation) -> bool
 /// When `Event::Due` should be applied, should nothing else happen before: the earliest of all the saga's timers.
 /// `None` for a saga that waits for a person or has ended.
 pub fn next_due(saga: &Saga) -> Option<Timestamp> {
+    next_due_beside(saga, |_, _| false)
+}
+
+/// [`next_due`], but for operations that are held back: their time has come, and somebody else says when they may begin.
+pub fn next_due_beside(saga: &Saga, is_held: impl Fn(StepIndex, Operation) -> bool) -> Option<Timestamp> {
     if saga.state.phase.is_terminal() {
         return None;
     }
@@ -86,7 +91,10 @@ pub fn next_due(saga: &Saga) -> Option<Timestamp> {
         return answers;
     }
     let deadline = (!saga.state.late).then_some(saga.state.deadline);
-    [answers, timers(saga, waiting_until), quiet(saga), deadline].into_iter().flatten().min()
+    let waiting = timers(saga, |saga, step, operation| {
+        waiting_until(saga, step, operation).filter(|_| !is_held(step, operation))
+    });
+    [answers, waiting, quiet(saga), deadline].into_iter().flatten().min()
 }
 
 fn timers(saga: &Saga, timer: impl Fn(&Saga, StepIndex, Operation) -> Option<Timestamp>) -> Option<Timestamp> {
@@ -136,7 +144,7 @@ impl Saga {
     }
 
     /// Whether this operation is part of what the saga does in its present phase.
-    pub(crate) fn is_live(&self, step: StepIndex, operation: Operation) -> bool {
+    pub fn is_live(&self, step: StepIndex, operation: Operation) -> bool {
         match (self.state.phase, operation) {
             (Phase::Running, Operation::Action | Operation::Query)
             | (Phase::Confirming, Operation::Confirm)

@@ -89,10 +89,14 @@ pub enum WaitingReason {
     Quiet,
     /// An operator paused the saga.
     Paused,
+    /// Its participant doesn't answer, so nobody calls it for now. Known to the runtime only.
+    BreakerOpen,
+    /// Other calls of its participant come first. Known to the runtime only.
+    Limit,
 }
 
 impl WaitingReason {
-    /// Every reason.
+    /// Every reason that follows from a state.
     pub const ALL: [WaitingReason; 4] = [Self::RetryDue, Self::Pending, Self::Quiet, Self::Paused];
 
     /// The word used in lists and messages.
@@ -102,6 +106,8 @@ impl WaitingReason {
             Self::Pending => "pending",
             Self::Quiet => "quiet",
             Self::Paused => "paused",
+            Self::BreakerOpen => "breaker_open",
+            Self::Limit => "limit",
         }
     }
 }

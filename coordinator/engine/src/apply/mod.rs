@@ -10,6 +10,7 @@ mod answer;
 mod callback;
 mod due;
 mod finishing;
+mod hold;
 mod operator;
 mod prepare;
 mod query;
@@ -26,6 +27,7 @@ use crate::payload::{Payload, PayloadKey};
 use crate::saga::{Phase, Saga, SagaHead, SagaState, StepState};
 use crate::time::Timestamp;
 
+pub use hold::Attempt;
 use turn::Turn;
 
 /// What an event did.
@@ -142,11 +144,24 @@ pub fn begin(head: SagaHead, definition: Arc<Definition>, input: Payload, now: T
 
 /// Applies an event at a time. The caller commits the change before it starts what [`crate::outstanding()`] asks for.
 pub fn apply(saga: &Saga, event: &Event, now: Timestamp) -> Result<Applied, IllegalEvent> {
+    apply_admitting(saga, event, now, &mut |_| true)
+}
+
+/// [`apply`], where somebody may hold attempts back (breaker, limits). One that isn't admitted isn't begun: it uses up no attempt
+/// and none of the step's time, and stays due until [`Event::Due`] is applied again. `admit` is asked once for every attempt that
+/// would begin, and must give the same answers for the same saga to be the same.
+pub fn apply_admitting(
+    saga: &Saga,
+    event: &Event,
+    now: Timestamp,
+    admit: &mut dyn FnMut(Attempt<'_>) -> bool,
+) -> Result<Applied, IllegalEvent> {
     let mut turn = Turn::new(saga.clone(), now.max(saga.state.updated_at));
     if let Some(reason) = decide(&mut turn, event)? {
         return Ok(Applied::Ignored(reason));
     }
     turn.advance();
+    turn.hold_back(saga, admit);
     if turn.history.is_empty() && turn.payloads.is_empty() && turn.saga.state == saga.state {
         return Ok(Applied::Ignored(Ignored::NothingDue));
     }

@@ -36,12 +36,13 @@ fn runner() -> TestRunner {
 }
 
 /// What a run must have met at least once, or it has shown nothing.
-const MUST_BE_SEEN: [&str; 28] = [
+const MUST_BE_SEEN: [&str; 29] = [
     "completed",
     "compensated",
     "force-stopped",
     "sealed",
     "owner lost",
+    "held back",
     "old answer",
     "call repeated",
     "died on the wire",

@@ -17,7 +17,7 @@ use amends_engine::outcome::{CallFacts, Doubt, Outcome, Why};
 use amends_engine::payload::Payload;
 use amends_engine::saga::{By, OperationState, Saga, StuckReason};
 use amends_engine::time::Timestamp;
-use amends_engine::{Applied, Ignored, IllegalEvent, apply, begin, next_due, outstanding};
+use amends_engine::{Applied, Ignored, IllegalEvent, apply_admitting, begin, next_due_beside, outstanding};
 
 use crate::render::render;
 use crate::shape::{head, shape};
@@ -32,6 +32,8 @@ pub(crate) struct Script {
     pub(crate) history: Vec<HistoryEntry>,
     /// How often something had to be committed.
     pub(crate) commits: u32,
+    /// Whether every attempt that would begin is held back.
+    pub(crate) held: bool,
     unprepared: Vec<StepName>,
 }
 
@@ -74,7 +76,8 @@ impl Script {
     pub(crate) fn start_unprepared(text: &str, unprepared: &[&str]) -> Self {
         let begun = begin(head(), Arc::new(shape(text)), Payload::json("{}"), Timestamp(0));
         let unprepared = unprepared.iter().map(|name| StepName::parse(name).expect("name")).collect();
-        let mut script = Self { saga: begun.saga, now: Timestamp(0), history: begun.history, commits: 1, unprepared };
+        let (saga, history) = (begun.saga, begun.history);
+        let mut script = Self { saga, now: Timestamp(0), history, commits: 1, held: false, unprepared };
         script.prepare();
         check_state(&script.saga).expect("the first state");
         script
@@ -103,7 +106,8 @@ impl Script {
     }
 
     fn apply_checked(&mut self, event: &Event) -> Result<Option<Ignored>, IllegalEvent> {
-        match apply(&self.saga, event, self.now)? {
+        let held = self.held;
+        match apply_admitting(&self.saga, event, self.now, &mut |_| !held)? {
             Applied::Ignored(reason) => Ok(Some(reason)),
             Applied::Changed(changed) => {
                 let checked = check_step(&self.saga, event, &changed).and_then(|()| check_state(&changed.saga));
@@ -200,16 +204,20 @@ impl Script {
         assert_eq!(self.event(Event::Park { reason, message: "no participant".to_owned() }), None);
     }
 
+    fn next_due(&self) -> Option<Timestamp> {
+        next_due_beside(&self.saga, |_, _| self.held)
+    }
+
     /// Goes to the next due time and applies what is due.
     pub(crate) fn wait(&mut self) {
-        let due = next_due(&self.saga).unwrap_or_else(|| panic!("nothing is due\n{self}"));
+        let due = self.next_due().unwrap_or_else(|| panic!("nothing is due\n{self}"));
         self.now = self.now.max(due);
         assert_eq!(self.event(Event::Due), None, "woken for nothing\n{self}");
     }
 
     /// Goes to a time and applies what is due until then, one timer after the other.
     pub(crate) fn at(&mut self, millis: u64) {
-        while next_due(&self.saga).is_some_and(|due| due <= Timestamp(millis)) {
+        while self.next_due().is_some_and(|due| due <= Timestamp(millis)) {
             self.wait();
         }
         self.now = Timestamp(millis);

@@ -7,6 +7,7 @@ mod deadlines;
 mod doubt;
 mod force_stop;
 mod forward;
+mod held;
 mod operator;
 mod parked;
 mod pending;

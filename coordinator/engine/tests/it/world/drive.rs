@@ -9,7 +9,7 @@ use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::outcome::CallFacts;
 use amends_engine::payload::Payload;
 use amends_engine::saga::{OperationStatus, Saga, StepState};
-use amends_engine::{Applied, IllegalEvent, apply, next_due, outstanding};
+use amends_engine::{Applied, IllegalEvent, apply, apply_admitting, next_due, outstanding};
 
 use super::wire::Message;
 use super::{Failure, Judge, World};
@@ -26,13 +26,23 @@ impl World {
     }
 
     fn apply_one(&mut self, event: Event) -> Result<Result<(), IllegalEvent>, Failure> {
-        let applied = apply(&self.saga, &event, self.now);
+        let (choices, storms, mut held) = (&mut self.choices, self.storms, false);
+        // A breaker or a limit of some participant holds an attempt back.
+        let applied = apply_admitting(&self.saga, &event, self.now, &mut |_| {
+            let hold = storms && choices.percent(15);
+            held |= hold;
+            !hold
+        });
+        if held {
+            self.seen.insert("held back");
+        }
         if self.trace.len().is_multiple_of(16) {
             self.is_pure(&event)?;
         }
         self.trace.push((self.now, event));
         match applied {
             Err(illegal) => return Ok(Err(illegal)),
+            Ok(Applied::Ignored(_)) if held => {}
             Ok(Applied::Ignored(_)) => self.is_not_woken_for_nothing()?,
             Ok(Applied::Changed(changed)) => {
                 let (_, event) = &self.trace[self.trace.len() - 1];

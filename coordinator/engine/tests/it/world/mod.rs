@@ -76,6 +76,8 @@ pub(crate) struct World {
     saga: Saga,
     now: Timestamp,
     choices: Choices,
+    /// Whether things still go wrong by themselves.
+    storms: bool,
     participants: Vec<Participant>,
     wire: Vec<Message>,
     replies: Vec<Reply>,
@@ -103,6 +105,7 @@ impl World {
             saga: begun.saga,
             now: Timestamp(1000),
             choices,
+            storms: true,
             participants,
             wire: Vec::new(),
             replies: Vec::new(),
@@ -121,6 +124,7 @@ impl World {
         check_state(&self.saga)?;
         self.after_change()?;
         self.storm()?;
+        self.storms = false;
         self.calm()?;
         self.repair()?;
         self.settle_the_wire()?;
