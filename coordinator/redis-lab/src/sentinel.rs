@@ -49,6 +49,17 @@ impl SentinelSet {
         });
     }
 
+    /// Makes the primary refuse to be copied: what it is told from now on stays with it, and it answers that it is done. For the
+    /// sentinels its replica is as good as before.
+    pub fn part(&self) {
+        let (primary, replica) = (self.primary(), 1 - self.primary());
+        self.servers[primary].configure("min-replicas-to-write", "0");
+        self.servers[replica].configure("min-replicas-to-write", "0");
+        self.servers[primary].ask::<()>(&["ACL", "SETUSER", "default", "-psync", "-sync"]);
+        self.servers[primary].ask::<()>(&["CLIENT", "KILL", "TYPE", "replica"]);
+        wait_until("the replica to be parted", || in_step(&self.servers[replica]).is_none().then_some(()));
+    }
+
     /// The store's address: the sentinels', and the primary's name.
     pub fn url(&self) -> String {
         let sentinels: Vec<_> = self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();

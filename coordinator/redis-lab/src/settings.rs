@@ -53,6 +53,17 @@ impl Settings {
         Self { program: Program::Redis, sentinel: false, lines }
     }
 
+    /// The settings of this text, a `redis.conf`: what a test is about, and not where a server of a test lies.
+    pub fn of_file(text: &str) -> Self {
+        let mut settings = Self { program: Program::Redis, sentinel: false, lines: Vec::new() };
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines.filter(|line| !line.starts_with("port ")) {
+            let (name, value) = line.split_once(' ').expect("a name and a value");
+            settings.lines.push((name.to_owned(), value.trim().to_owned()));
+        }
+        settings.with("dir", "./").with("logfile", "log")
+    }
+
     /// A sentinel that watches a primary on this port.
     pub(crate) fn sentinel(program: Program, name: &str, primary: u16, quorum: u32) -> Self {
         let settings = Self { program, sentinel: true, lines: Vec::new() };

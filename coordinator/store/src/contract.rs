@@ -20,6 +20,7 @@ use amends_engine::time::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use crate::census::{Census, OpenCount};
 use crate::error::{CommitError, StoreError};
 pub use crate::membership::{Acquired, NodeRecord, Tenure};
 
@@ -342,6 +343,14 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// How many unfinished sagas there are in a shard.
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError>;
+
+    /// How many unfinished sagas of each kind a shard has, and its commit number at that very moment. Once per tenure: it may
+    /// walk all unfinished sagas of the shard.
+    async fn census(&self, shard: ShardId) -> Result<Census, StoreError>;
+
+    /// When the oldest unfinished saga of a shard with this status word started; `None` when there is none. Costs no walk over
+    /// the others of that shard.
+    async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// When the oldest saga started that the store still has, whatever its status; `None` when it has none.
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError>;

@@ -60,6 +60,9 @@ pub enum StoreError {
     /// The store can't be reached or is busy; a write may have happened.
     #[error("the store didn't answer")]
     Unavailable(#[source] Source),
+    /// The store can't do it just now: its memory or disk is full, a replica is missing. Nothing was written.
+    #[error("the store refuses")]
+    Refused(#[source] Source),
     /// The store must not be used as it is: it isn't as durable as it has to be, was wiped, or isn't the right one. Nothing was
     /// written. It can be used again by itself when what is said is mended.
     #[error("the store is frozen: {0}")]
@@ -84,7 +87,7 @@ impl StoreError {
     /// Whether a retry helps.
     pub fn class(&self) -> Class {
         match self {
-            Self::Held { .. } | Self::Unavailable(_) => Class::Retryable,
+            Self::Held { .. } | Self::Unavailable(_) | Self::Refused(_) => Class::Retryable,
             Self::LeaseLost | Self::Conflict { .. } => Class::Conflict,
             Self::NoSuchShard { .. } | Self::Closed { .. } | Self::Frozen(_) | Self::Corrupt { .. } => Class::Permanent,
         }

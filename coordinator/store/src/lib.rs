@@ -4,6 +4,7 @@
 //! It never decides anything about a saga. Records are versioned protobuf ([`record`]); every released format stays readable,
 //! which golden fixtures prove.
 
+pub mod census;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod contract;

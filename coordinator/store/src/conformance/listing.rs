@@ -5,6 +5,7 @@ use amends_engine::time::Timestamp;
 
 use super::support::{Owner, definition, key, key_in, namespace};
 use crate::contract::*;
+use crate::error::StoreError;
 
 async fn start(owner: &Owner<'_>, key: &SagaKey, at: u64, change: impl Fn(&mut IndexRow)) {
     let mut commit = owner.draft(key, 0);
@@ -198,4 +199,62 @@ pub async fn open_sagas_are_counted_by_version(store: &dyn Store) {
     let expected = expected.map(|(version, status, count)| (Version(version), status.to_owned(), count));
     assert_eq!(counts("checkout").await, expected);
     assert_eq!(counts("nothing").await, []);
+}
+
+/// Every kind of unfinished saga, with the number of the last commit that is counted.
+pub async fn a_census_counts_what_a_shard_has_open_at_its_number(store: &dyn Store) {
+    let owner = Owner::of(store, "node-a").await;
+    let shards = store.info().shards;
+    let census = async || store.census(ShardId(0)).await.expect("readable");
+    assert_eq!(census().await, Census::default());
+    let keys: Vec<SagaKey> = (0..)
+        .map(|number| key(&format!("order-{number}")))
+        .filter(|key| shard_of(key, shards) == ShardId(0))
+        .take(5)
+        .collect();
+    for (key, (status, stuck, version)) in keys.iter().zip([
+        ("running", None, 1),
+        ("running", None, 2),
+        ("stuck", Some("poison"), 1),
+        ("stuck", Some("key_reused"), 1),
+        ("running", None, 1),
+    ]) {
+        start(&owner, key, 5, |index| (index.status, index.stuck, index.version) = (status, stuck, Version(version)))
+            .await;
+    }
+    owner.write(owner.finish(&keys[4], 1, 99)).await;
+    let expected = [("running", None, 2), ("stuck", Some("key_reused"), 1), ("stuck", Some("poison"), 1)];
+    let found = census().await;
+    assert_eq!(found.commits, 6);
+    let kinds: Vec<_> = found.open.iter().map(|one| (one.status.as_str(), one.stuck.as_deref(), one.count)).collect();
+    assert_eq!(kinds, expected);
+    let beyond = ShardId(shards);
+    assert!(matches!(store.census(beyond).await, Err(StoreError::NoSuchShard { .. })));
+}
+
+/// By the time of its start, whatever its definition; one that moved to another status counts there.
+pub async fn the_oldest_open_saga_is_found_by_status(store: &dyn Store) {
+    let owner = Owner::of(store, "node-a").await;
+    let shards = store.info().shards;
+    let oldest = async |status: &str| store.oldest_open(ShardId(0), status).await.expect("readable").map(|at| at.0);
+    assert_eq!(oldest("running").await, None);
+    let keys: Vec<SagaKey> = (0..)
+        .map(|number| key(&format!("order-{number}")))
+        .filter(|key| shard_of(key, shards) == ShardId(0))
+        .take(4)
+        .collect();
+    for (key, (at, status, name)) in keys.iter().zip([
+        (30, "running", "checkout"),
+        (20, "running", "refund"),
+        (10, "stuck", "checkout"),
+        (5, "running", "checkout"),
+    ]) {
+        start(&owner, key, at, |index| (index.status, index.definition) = (status, definition(name))).await;
+    }
+    assert_eq!((oldest("running").await, oldest("stuck").await, oldest("paused").await), (Some(5), Some(10), None));
+    owner.write(owner.finish(&keys[3], 1, 99)).await;
+    assert_eq!(oldest("running").await, Some(20), "a finished one is not open");
+    if shards > 1 {
+        assert_eq!(store.oldest_open(ShardId(1), "running").await.expect("readable"), None);
+    }
 }

@@ -125,6 +125,8 @@ checks! {
         a_last_page_says_so,
         counts_are_by_status,
         open_sagas_are_counted_by_version,
+        a_census_counts_what_a_shard_has_open_at_its_number,
+        the_oldest_open_saga_is_found_by_status,
     }
     retention {
         what_is_over_is_swept,

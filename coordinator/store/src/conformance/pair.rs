@@ -249,8 +249,10 @@ fn store_words(error: &StoreError) -> String {
     match error {
         StoreError::Held { node, until: _ } => format!("held by {node}"),
         StoreError::LeaseLost | StoreError::Conflict { .. } | StoreError::NoSuchShard { .. } => error.to_string(),
-        StoreError::Unavailable(_) | StoreError::Closed { .. } | StoreError::Frozen(_) | StoreError::Corrupt { .. } => {
-            panic!("a healthy store answers: {error}")
-        }
+        StoreError::Unavailable(_)
+        | StoreError::Refused(_)
+        | StoreError::Closed { .. }
+        | StoreError::Frozen(_)
+        | StoreError::Corrupt { .. } => panic!("a healthy store answers: {error}"),
     }
 }

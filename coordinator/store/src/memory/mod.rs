@@ -234,6 +234,27 @@ impl Store for MemoryStore {
         Ok(inner.sagas.values().filter(|row| row.shard == shard && row.index.open).count() as u64)
     }
 
+    async fn census(&self, shard: ShardId) -> Result<Census, StoreError> {
+        let mut inner = self.lock();
+        let commits = inner.tenure(shard)?.commits();
+        let mut counts: BTreeMap<(Namespace, DefinitionName, String, Option<String>), u64> = BTreeMap::new();
+        for (key, Row { index, .. }) in inner.sagas.iter().filter(|(_, row)| row.shard == shard && row.index.open) {
+            let kind = (key.namespace.clone(), index.definition.clone(), index.status.clone(), index.stuck.clone());
+            *counts.entry(kind).or_default() += 1;
+        }
+        let count =
+            |((namespace, definition, status, stuck), count)| OpenCount { namespace, definition, status, stuck, count };
+        Ok(Census { commits, open: counts.into_iter().map(count).collect() })
+    }
+
+    async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError> {
+        let mut inner = self.lock();
+        inner.tenure(shard)?;
+        let rows =
+            inner.sagas.values().filter(|row| row.shard == shard && row.index.open && row.index.status == status);
+        Ok(rows.map(|row| row.index.started_at).min())
+    }
+
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.lock().sagas.values().map(|row| row.index.started_at).min())
     }

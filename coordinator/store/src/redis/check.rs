@@ -31,6 +31,7 @@ pub(super) async fn servers(router: &Router, guard: &Guard) -> Result<Vec<Findin
     for link in router.primaries().await? {
         findings.extend(link.examine().await?.1);
     }
+    findings.extend(router.sentinels().await);
     // Of a server that is refused nothing is promised.
     if findings.iter().all(|finding| finding.severity < Severity::Error) {
         findings.push(Finding { severity: Severity::Info, message: guard.loss_window().to_owned() });

@@ -2,22 +2,26 @@
 //!
 //! Makes no connection of its own but to Sentinels. Invariant: what a password reaches is only the client that is made here.
 
-use redis::sentinel::{Sentinel, SentinelNodeConnectionInfo};
+use redis::sentinel::{Sentinel, SentinelClientBuilder, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
-    RedisResult, TlsCertificates, TlsMode,
+    RedisResult, TlsMode,
 };
 use tokio::sync::Mutex;
 
 use super::address::{Address, Kind};
+use super::certificates::{Certificates, TlsFiles};
 use super::link::tcp_settings;
+
+/// Clients, each by what to call its server in messages.
+pub(super) type Clients = Vec<(String, RedisResult<Client>)>;
 
 /// How to find servers.
 pub(super) struct Dialer {
     address: Address,
-    /// Authorities to trust instead of the public ones, as PEM.
-    ca: Option<Vec<u8>>,
-    /// The library's client of the Sentinels, which remembers those that answer.
+    certificates: Certificates,
+    /// The library's client of the Sentinels, which remembers those that answer. Over TLS one is made for every look, since it
+    /// keeps the certificates that it was made with.
     sentinel: Option<Mutex<Sentinel>>,
 }
 
@@ -28,19 +32,31 @@ impl std::fmt::Debug for Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(address: Address, ca: Option<Vec<u8>>) -> RedisResult<Self> {
+    pub(super) fn new(address: Address, tls: TlsFiles) -> RedisResult<Self> {
         let sentinel = match &address.kind {
-            Kind::Sentinel { password, .. } => {
-                let mut login = RedisConnectionInfo::default();
-                if let Some(password) = password {
-                    login = login.set_password(password);
-                }
+            Kind::Sentinel { password, .. } if !address.tls => {
+                let login = sentinel_login(password.as_deref());
                 let infos = address.hosts.iter().map(|(host, port)| info(&address, host, *port, login.clone()));
                 Some(Mutex::new(Sentinel::build(infos.collect::<RedisResult<Vec<_>>>()?)?))
             }
-            Kind::Standalone { .. } | Kind::Cluster => None,
+            Kind::Sentinel { .. } | Kind::Standalone { .. } | Kind::Cluster => None,
         };
-        Ok(Self { address, ca, sentinel })
+        Ok(Self { address, certificates: Certificates::new(tls), sentinel })
+    }
+
+    /// The master's name, and a client of each Sentinel of the address; `None` where there are none.
+    pub(super) async fn sentinels(&self) -> Option<(String, Clients)> {
+        let Kind::Sentinel { master, password, .. } = &self.address.kind else { return None };
+        let login = sentinel_login(password.as_deref());
+        let mut clients = Clients::new();
+        for (host, port) in &self.address.hosts {
+            let client = match info(&self.address, host, *port, login.clone()) {
+                Ok(info) => self.secured(info).await,
+                Err(error) => Err(error),
+            };
+            clients.push((format!("{host}:{port}"), client));
+        }
+        Some((master.clone(), clients))
     }
 
     /// Where it goes, for people.
@@ -52,24 +68,27 @@ impl Dialer {
     pub(super) async fn client(&self, to: Option<&str>) -> RedisResult<(Client, String)> {
         if let Some(to) = to {
             let (host, port) = split(to)?;
-            return Ok((self.open(host, port, 0)?, to.to_owned()));
+            return Ok((self.open(host, port, 0).await?, to.to_owned()));
         }
         match (&self.address.kind, &self.sentinel) {
             (Kind::Sentinel { master, db, .. }, Some(sentinel)) => {
-                let mut node = SentinelNodeConnectionInfo::default()
+                let node = SentinelNodeConnectionInfo::default()
                     .set_redis_connection_info(self.login(*db))
                     .set_tcp_settings(tcp_settings());
-                if self.address.tls {
-                    node = node.set_tls_mode(TlsMode::Secure);
-                }
                 let client = sentinel.lock().await.async_master_for(master, Some(&node)).await?;
+                let server = client.get_connection_info().addr().to_string();
+                Ok((client, format!("{server} ({master})")))
+            }
+            (Kind::Sentinel { master, db, password }, None) => {
+                // In a box, since the library's future is deep.
+                let client = Box::pin(self.master_over_tls(master, *db, password.as_ref())).await?;
                 let server = client.get_connection_info().addr().to_string();
                 Ok((client, format!("{server} ({master})")))
             }
             (kind, _) => {
                 let (host, port) = self.address.hosts.first().ok_or_else(nowhere)?;
                 let db = if let Kind::Standalone { db } = kind { *db } else { 0 };
-                Ok((self.open(host, *port, db)?, self.address.to_string()))
+                Ok((self.open(host, *port, db).await?, self.address.to_string()))
             }
         }
     }
@@ -85,25 +104,61 @@ impl Dialer {
         login
     }
 
-    fn open(&self, host: &str, port: u16, db: i64) -> RedisResult<Client> {
-        let info = info(&self.address, host, port, self.login(db))?;
-        match &self.ca {
-            Some(ca) if self.address.tls => {
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca.clone()) })
-            }
-            _ => Client::open(info),
+    /// The master, asked for over TLS; the Sentinels and the servers are checked with the same authorities.
+    async fn master_over_tls(&self, master: &str, db: i64, password: Option<&String>) -> RedisResult<Client> {
+        let hosts = self.address.hosts.iter().map(|(host, port)| addr(&self.address, host, *port));
+        let mut builder = SentinelClientBuilder::new(hosts, master, SentinelServerType::Master)?
+            .set_client_to_redis_tls_mode(TlsMode::Secure)
+            .set_client_to_redis_db(db)
+            .set_client_to_redis_tcp_settings(tcp_settings())
+            .set_client_to_sentinel_tcp_settings(tcp_settings());
+        if let Some(certificates) = self.certificates.current().await? {
+            builder = builder
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
+        if let Some(user) = &self.address.user {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = &self.address.password {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(password) = password {
+            builder = builder.set_client_to_sentinel_password(password);
+        }
+        builder.build()?.async_get_client().await
+    }
+
+    async fn open(&self, host: &str, port: u16, db: i64) -> RedisResult<Client> {
+        self.secured(info(&self.address, host, port, self.login(db))?).await
+    }
+
+    async fn secured(&self, info: ConnectionInfo) -> RedisResult<Client> {
+        let certificates = if self.address.tls { Box::pin(self.certificates.current()).await? } else { None };
+        match certificates {
+            Some(certificates) => Client::build_with_tls(info, certificates),
+            None => Client::open(info),
         }
     }
 }
 
-fn info(address: &Address, host: &str, port: u16, login: RedisConnectionInfo) -> RedisResult<ConnectionInfo> {
+/// What the Sentinels themselves want.
+fn sentinel_login(password: Option<&str>) -> RedisConnectionInfo {
+    let login = RedisConnectionInfo::default();
+    password.map_or_else(|| login.clone(), |password| login.clone().set_password(password))
+}
+
+fn addr(address: &Address, host: &str, port: u16) -> ConnectionAddr {
     let host = host.to_owned();
-    let addr = if address.tls {
+    if address.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
     } else {
         ConnectionAddr::Tcp(host, port)
-    };
-    Ok(addr.into_connection_info()?.set_redis_settings(login).set_tcp_settings(tcp_settings()))
+    }
+}
+
+fn info(address: &Address, host: &str, port: u16, login: RedisConnectionInfo) -> RedisResult<ConnectionInfo> {
+    Ok(addr(address, host, port).into_connection_info()?.set_redis_settings(login).set_tcp_settings(tcp_settings()))
 }
 
 /// Host and port as a Cluster names them; an IPv6 address has no brackets there.

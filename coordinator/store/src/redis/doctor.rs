@@ -11,16 +11,16 @@ use super::keys::{Keys, slot_of};
 use super::open::{RedisOpenError, RedisOptions, known_id, wanted};
 use super::router::Router;
 use super::script::Scripts;
-use super::{RedisStore, check, values};
+use super::{check, values};
 use crate::contract::{Finding, Severity, Store as _};
 
-/// See [`RedisStore::examine`].
+/// See [`super::RedisStore::examine`].
 pub(super) async fn examine(options: RedisOptions) -> Result<Vec<Finding>, RedisOpenError> {
     let unreachable = |failure: Failure| RedisOpenError::unreachable(&options.address, &failure);
     let known = known_id(&options)?;
     let keys = Keys::new(&options.name);
     let guard = Arc::new(Guard::new(wanted(&options, known.clone()), keys.meta()));
-    let dialer = Dialer::new(options.address.clone(), options.ca.clone());
+    let dialer = Dialer::new(options.address.clone(), options.tls.clone());
     let dialer = dialer.map_err(|error| unreachable(Failure::Unreachable(error)))?;
     let router = Router::new(dialer, Arc::clone(&guard), Arc::new(Scripts::new()));
     let mut findings = check::servers(&router, &guard).await.map_err(unreachable)?;
@@ -33,7 +33,7 @@ pub(super) async fn examine(options: RedisOptions) -> Result<Vec<Finding>, Redis
         return Ok(findings);
     }
     // Opened, so that its records can be read. It remembers nothing: that is for whoever serves from it.
-    let store = RedisStore::open(RedisOptions { store_id: known, remembered_in: None, ..options }).await?;
+    let store = super::open::open(RedisOptions { store_id: known, remembered_in: None, ..options }, false).await?;
     let about = store.info();
     let message = format!("the store {} with {} shards", about.id, about.shards);
     findings.push(Finding { severity: Severity::Info, message });

@@ -47,7 +47,7 @@ pub(super) enum Failure {
     #[error("Redis refuses: {0}")]
     Refused(RedisError),
     /// Its memory is full; nothing was written.
-    #[error("Redis has reached its maxmemory: {0}")]
+    #[error("Redis has reached its maxmemory, give it more: {0}")]
     Full(RedisError),
     /// There is no connection; nothing was sent.
     #[error("Redis can't be reached: {0}")]
@@ -66,6 +66,9 @@ pub(super) enum Failure {
         /// How many must.
         wanted: u64,
     },
+    /// It was written, and the server doesn't get it onto its disk.
+    #[error("the server doesn't say in time that it is on its disk")]
+    NotOnDisk,
     /// The server isn't safe to write to, or isn't the right one.
     #[error("{0}")]
     Frozen(String),
@@ -85,6 +88,7 @@ impl Failure {
         match self {
             Self::Frozen(why) => StoreError::Frozen(why),
             Self::Nonsense(what) => StoreError::Corrupt { what: what.to_owned(), source: None },
+            Self::Full(_) | Self::Refused(_) => StoreError::Refused(Box::new(self)),
             other => StoreError::Unavailable(Box::new(other)),
         }
     }
@@ -107,6 +111,8 @@ pub(super) fn is_broken(error: &RedisError) -> bool {
 #[cfg(test)]
 mod tests {
     use redis::Value;
+
+    use crate::error::Class;
 
     use super::*;
 
@@ -151,6 +157,8 @@ mod tests {
     #[test]
     fn a_full_store_is_no_riddle_and_a_missing_confirmation_is_one() {
         assert!(matches!(Failure::Full(reply("OOM x")).commit(), CommitError::Full));
+        let full = Failure::Full(reply("OOM x")).store();
+        assert_eq!((full.to_string().as_str(), full.class()), ("the store refuses", Class::Retryable), "it did answer");
         assert!(matches!(Failure::Unconfirmed { got: 0, wanted: 1 }.commit(), CommitError::Ambiguous(_)));
         assert!(matches!(Failure::Unknown(reply("ERR x")).commit(), CommitError::Ambiguous(_)));
     }

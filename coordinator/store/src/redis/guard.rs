@@ -4,17 +4,20 @@
 //! anything is refused. Frozen, nothing is read or written, and everybody is told why. Invariant: a connection is used only
 //! after its server has been judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use futures::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind};
 use tokio::sync::Notify;
 
+use super::dial::Dialer;
 use super::failure::Failure;
 use super::judge::{Durability, Wanted, judge, loss_window};
-use super::probe::{Probe, ask};
+use super::link::connect;
+use super::probe::{Copy, Probe, ask, ask_copy};
 use crate::contract::{Finding, Severity};
 
 /// How long a commit waits for its replicas, in ms. Shorter than the connection's own time-out, so that the count arrives.
@@ -32,6 +35,8 @@ pub(super) struct Guard {
     /// How many replicas must confirm: as configured, or as many as were ever seen. It never falls by itself.
     replicas: AtomicU64,
     waitaof: AtomicBool,
+    /// What each server's replicas last said of themselves.
+    copies: Mutex<BTreeMap<String, Vec<Copy>>>,
     /// The servers whose memory is nearly full.
     tight: Mutex<BTreeSet<String>>,
     /// Why the store is frozen, by server.
@@ -49,6 +54,7 @@ impl Guard {
             meta_key,
             store_id: OnceLock::new(),
             waitaof: AtomicBool::new(false),
+            copies: Mutex::default(),
             tight: Mutex::default(),
             frozen: Mutex::new(Vec::new()),
             suspicion: Notify::new(),
@@ -125,18 +131,32 @@ impl Guard {
         }
     }
 
-    /// All findings about a server.
+    /// All findings about a server and its replicas.
     pub(super) async fn examine(
         &self,
         connection: &mut MultiplexedConnection,
         server: &str,
+        dialer: &Dialer,
     ) -> Result<Vec<Finding>, Failure> {
+        let addresses = ask(connection, server, &self.meta_key).await?.replica_addresses();
+        let asked = addresses.into_iter().map(|address| async move {
+            let connection = match dialer.client(Some(&address)).await {
+                Ok((client, _)) => connect(&client).await,
+                Err(error) => Err(error),
+            };
+            ask_copy(connection, address).await
+        });
+        let copies = join_all(asked).await;
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned(), copies);
         let probe = self.probe(connection, server).await?;
         Ok(judge(&probe, &self.wanted()))
     }
 
     async fn probe(&self, connection: &mut MultiplexedConnection, server: &str) -> Result<Probe, Failure> {
-        let probe = ask(connection, server, &self.meta_key).await?;
+        let mut probe = ask(connection, server, &self.meta_key).await?;
+        // A new connection isn't held up by questions to others.
+        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned();
+        probe.copies = copies.unwrap_or_default();
         if probe.is_loading() {
             // It says nothing about its data yet, and will be there by itself.
             let loading = (ErrorKind::Io, "Redis is loading its data");
@@ -176,6 +196,11 @@ impl Guard {
         }
     }
 
+    /// Whether the server can be asked whether it has something on its disk.
+    pub(super) fn has_waitaof(&self) -> bool {
+        self.waitaof.load(Ordering::Relaxed)
+    }
+
     /// Freezes the store because of a server, or takes that back.
     pub(super) fn note(&self, server: &str, refusal: Option<String>) {
         let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,6 +223,7 @@ impl Guard {
     pub(super) fn forget_all_but(&self, servers: &[String]) {
         let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
         frozen.retain(|(server, _)| servers.contains(server));
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).retain(|server, _| servers.contains(server));
         self.tight.lock().unwrap_or_else(PoisonError::into_inner).retain(|server| servers.contains(server));
     }
 

@@ -3,7 +3,7 @@
 //! Asks no server. Invariants: what is unsafe for the durability level is refused, and every refusal names the line of
 //! redis.conf (or of our own configuration) to change; what can't be known is refused too, unless the operator attests it.
 
-use super::probe::Probe;
+use super::probe::{Copy, Probe};
 use crate::contract::{Finding, Severity};
 
 /// What an answered commit has to survive.
@@ -39,6 +39,7 @@ pub(super) fn judge(probe: &Probe, wanted: &Wanted) -> Vec<Finding> {
     findings.extend(memory(probe));
     findings.extend(health(probe));
     findings.extend(replicas(probe, wanted));
+    findings.extend(probe.copies.iter().map(|copy| replica(copy, wanted)));
     findings.extend(clock(probe, wanted));
     findings.extend(rights(probe, wanted));
     if wanted.cluster {
@@ -180,7 +181,8 @@ fn memory(probe: &Probe) -> Vec<Finding> {
         }
         _ => warn(
             "maxmemory isn't set: when the machine's memory is full, the kernel kills Redis instead of Redis refusing \
-             writes. Write `maxmemory <bytes>` in redis.conf",
+             writes, and nothing is kept in reserve for running sagas (with it, new ones are refused above 90 %). Write \
+             `maxmemory <bytes>` in redis.conf",
         ),
     });
     findings
@@ -228,6 +230,33 @@ fn replicas(probe: &Probe, wanted: &Wanted) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Each may be the master tomorrow: what it answers for must be on its own disk.
+fn replica(copy: &Copy, wanted: &Wanted) -> Finding {
+    let name = &copy.server;
+    let Some(config) = &copy.config else {
+        return warn(format!(
+            "its replica {name} can't be asked for its settings from here: see to it that it has `appendonly yes` and \
+             `appendfsync always` too"
+        ));
+    };
+    let is = |setting: &str, value: &str| config.get(setting).is_some_and(|it| it == value);
+    let strict = wanted.durability == Durability::Strict;
+    if !is("appendonly", "yes") {
+        let judge = if strict { refuse } else { warn };
+        return judge(format!(
+            "its replica {name} has no append-only file: promoted and restarted it has nothing, and what it confirms is in \
+             its memory only. Write `appendonly yes` in the replica's redis.conf"
+        ));
+    }
+    if strict && !is("appendfsync", "always") {
+        return warn(format!(
+            "its replica {name} doesn't sync each write: where the master's disk is lost and the replica's power fails too, \
+             the last second is lost. Write `appendfsync always` in the replica's redis.conf"
+        ));
+    }
+    ok(format!("its replica {name} keeps an append-only file"))
 }
 
 fn clock(probe: &Probe, wanted: &Wanted) -> Option<Finding> {
@@ -335,6 +364,7 @@ mod tests {
             role: Some("master".into()),
             clock_ahead_ms: Some(3),
             may_run: Some(Vec::new()),
+            copies: Vec::new(),
             store_id: Some(Some("one".into())),
         }
     }
@@ -445,6 +475,35 @@ mod tests {
         say(&mut probe, "slave2", "ip=10.0.0.4,port=6379,state=wait_bgsave,offset=0,lag=0");
         say(&mut probe, "slave_repl_offset", "14");
         assert_eq!(probe.replicas(), 1);
+    }
+
+    /// On Redis 7.0, which has no `WAITAOF`, nothing else would notice it.
+    #[test]
+    fn a_replica_that_keeps_nothing_is_refused() {
+        let judged = |config: Option<&[(&str, &str)]>, wanted: &Wanted| {
+            let mut probe = good();
+            probe.copies = vec![Copy { server: "10.0.0.2:6379".into(), config: config.map(map) }];
+            let found = judge(&probe, wanted).into_iter().find(|it| it.message.contains("replica 10.0.0.2:6379"));
+            found.unwrap().severity
+        };
+        let relaxed = Wanted { durability: Durability::Relaxed, ..wanted() };
+        let off: &[(&str, &str)] = &[("appendonly", "no"), ("appendfsync", "always")];
+        assert_eq!(judged(Some(off), &wanted()), Severity::Error);
+        assert_eq!(judged(Some(off), &relaxed), Severity::Warning);
+        let lazy: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "everysec")];
+        assert_eq!(judged(Some(lazy), &wanted()), Severity::Warning);
+        assert_eq!(judged(Some(lazy), &relaxed), Severity::Info);
+        let good: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
+        assert_eq!(judged(Some(good), &wanted()), Severity::Info);
+        assert_eq!(judged(None, &wanted()), Severity::Warning, "it may be on a network of its own");
+    }
+
+    #[test]
+    fn a_replica_is_asked_where_it_says_it_is() {
+        let mut probe = good();
+        say(&mut probe, "slave0", "ip=10.0.0.2,port=6379,state=online,offset=14,lag=0");
+        say(&mut probe, "slave1", "ip=::1,port=6380,state=online,offset=14,lag=0");
+        assert_eq!(probe.replica_addresses(), ["10.0.0.2:6379", "::1:6380"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `T:index` | sorted set | `s,<ns>,<at>,<id>` each saga; `c,<cell>,<at>,<id>` by its cell; `l,<ns>,<label>,<at>,<id>` by each label; `~` | `s` and `l`: the first commit; `c`: each commit that moves it to another cell | the member: the sweep, or the move; the key: never |
 //! | `T:counts` | hash | `<cell>` → how many sagas are in it; `~` | a commit that moves a saga to another cell | the field: when it is 0; the key: never |
 //! | `T:reserved` | set | digests of ids that were swept, about 80 bytes each; `~` | the sweep | never |
-//! | `{amends:<store>:meta}` | hash | `id`, `format`, `shards`, `created_at`, `seeded`, `standing` (absent: in use) | the store is made; a copy | never |
+//! | `{amends:<store>:meta}` | hash | `id`, `format`, `shards`, `created_at`, `seeded`, `standing` (absent: in use), `probed` (a random value: a start proves by it that writes are kept) | the store is made; a start; a copy | never |
 //! | `{amends:<store>:definitions}:names` | sorted set | `<ns>,<name>` | a definition's first version | never |
 //! | `{amends:<store>:definitions}:of:<ns>,<name>` | hash | `latest`, `version:<n>`, `digest:<d>` → n, `deprecation:<n>` | a version is registered or deprecated | never |
 //! | `{amends:<store>:participants}` | hash | `<ns>,<name>` → `<revision>:<record>` | a participant is registered | never |

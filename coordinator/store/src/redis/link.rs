@@ -100,7 +100,7 @@ impl Link {
         // Not judged first: what the judge refuses is what is asked for.
         let (client, server) = self.dialer.client(self.to.as_deref()).await.map_err(Failure::Unreachable)?;
         let mut connection = connect(&client).await.map_err(Failure::Unreachable)?;
-        let findings = self.guard.examine(&mut connection, &server).await?;
+        let findings = self.guard.examine(&mut connection, &server, &self.dialer).await?;
         self.reign_of(&server);
         Ok((server, findings))
     }

@@ -12,6 +12,8 @@
 //! been confirmed as the durability level asks; what may have been written is never reported as refused.
 
 mod address;
+mod census;
+mod certificates;
 mod check;
 mod commit;
 mod dial;
@@ -32,6 +34,7 @@ mod registry;
 mod remember;
 mod router;
 mod script;
+mod sentinels;
 mod slots;
 mod standing;
 mod sweep;
@@ -49,6 +52,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::address::{Address, AddressError};
+pub use self::certificates::TlsFiles;
 pub use self::judge::Durability;
 pub use self::open::{RedisOpenError, RedisOptions};
 
@@ -91,7 +95,7 @@ impl RedisStore {
     /// A store that may not be served from is refused, unless `options` say that it is opened to copy it.
     pub async fn open(options: RedisOptions) -> Result<Self, RedisOpenError> {
         let for_transfer = options.for_transfer;
-        let store = open::open(options).await?;
+        let store = open::open(options, true).await?;
         match standing::of(&store).await {
             Ok(Standing::InUse) => Ok(store),
             Ok(_) if for_transfer => Ok(store),
@@ -230,6 +234,14 @@ impl Store for RedisStore {
 
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError> {
         listing::open_sagas(self, self.known(shard)?).await.map_err(Failure::store)
+    }
+
+    async fn census(&self, shard: ShardId) -> Result<Census, StoreError> {
+        census::census(self, self.known(shard)?).await.map_err(Failure::store)
+    }
+
+    async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError> {
+        census::oldest_open(self, self.known(shard)?, status).await.map_err(Failure::store)
     }
 
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -11,6 +11,7 @@ use redis::Value;
 use uuid::Uuid;
 
 use super::address::{Address, AddressError};
+use super::certificates::TlsFiles;
 use super::dial::Dialer;
 use super::failure::Failure;
 use super::guard::Guard;
@@ -49,8 +50,8 @@ pub struct RedisOptions {
     pub store_id: Option<String>,
     /// The file in which the id is remembered between starts; `None`: it is not.
     pub remembered_in: Option<PathBuf>,
-    /// Certificate authorities to trust instead of the public ones: PEM.
-    pub ca: Option<Vec<u8>>,
+    /// The certificates of connections over TLS.
+    pub tls: TlsFiles,
     /// How long the nodes' leases last: by it the clocks are judged.
     pub lease: Duration,
     /// To copy to or from it, not to serve from it: it may stand anyhow.
@@ -69,7 +70,7 @@ impl RedisOptions {
             attested_durability: None,
             store_id: None,
             remembered_in: None,
-            ca: None,
+            tls: TlsFiles::default(),
             lease: Duration::from_secs(5),
             for_transfer: false,
         }
@@ -136,7 +137,8 @@ impl RedisOpenError {
     }
 }
 
-pub(super) async fn open(options: RedisOptions) -> Result<RedisStore, RedisOpenError> {
+/// `probing`: whether a write is tried, as whoever serves from the store does.
+pub(super) async fn open(options: RedisOptions, probing: bool) -> Result<RedisStore, RedisOpenError> {
     let RedisOptions { address, name, .. } = &options;
     if amends_engine::ids::Namespace::parse(name).is_err() {
         return Err(RedisOpenError::Invalid(format!(
@@ -152,7 +154,7 @@ pub(super) async fn open(options: RedisOptions) -> Result<RedisStore, RedisOpenE
     let scripts = Arc::new(Scripts::new());
     let guard = Arc::new(Guard::new(wanted(&options, known.clone()), keys.meta()));
     let dialer =
-        Dialer::new(address.clone(), options.ca.clone()).map_err(|error| unreachable(Failure::Unreachable(error)))?;
+        Dialer::new(address.clone(), options.tls.clone()).map_err(|error| unreachable(Failure::Unreachable(error)))?;
     let router = Arc::new(Router::new(dialer, Arc::clone(&guard), Arc::clone(&scripts)));
     judge_all(&router).await?.map_err(unreachable)?;
 
@@ -167,6 +169,9 @@ pub(super) async fn open(options: RedisOptions) -> Result<RedisStore, RedisOpenE
     guard.expect(&meta.id);
     if !meta.seeded {
         seed(&router, &keys, &scripts, &meta).await.map_err(unreachable)?;
+    }
+    if probing && !options.for_transfer {
+        write_something(&router, &keys).await?.map_err(unreachable)?;
     }
     if let Some(path) = &options.remembered_in {
         remember::write(path, &meta.id).map_err(|source| RedisOpenError::Remember { path: path.clone(), source })?;
@@ -204,6 +209,12 @@ async fn judge_all(router: &Router) -> Result<Result<(), Failure>, RedisOpenErro
         Err(failure) => return Ok(Err(failure)),
     };
     let mut refused = Vec::new();
+    router
+        .sentinels()
+        .await
+        .into_iter()
+        .filter(|it| it.severity > Severity::Info)
+        .for_each(|it| tracing::warn!("{}", it.message));
     for link in primaries {
         match link.examine().await {
             Ok((_, findings)) => {
@@ -219,6 +230,25 @@ async fn judge_all(router: &Router) -> Result<Result<(), Failure>, RedisOpenErro
         }
     }
     if refused.is_empty() { Ok(Ok(())) } else { Err(RedisOpenError::Refused(refused)) }
+}
+
+/// Writes once, as every commit will be: settings can look good and the disk be gone. A full memory isn't a reason to stay away:
+/// running sagas have what is kept in reserve for them.
+async fn write_something(router: &Router, keys: &Keys) -> Result<Result<(), Failure>, RedisOpenError> {
+    let key = keys.meta();
+    let mut write = redis::cmd("HSET");
+    write.arg(&key).arg("probed").arg(Uuid::now_v7().to_string());
+    Ok(match router.write_to_disk(slot_of(&key), &write).await {
+        Ok(()) => Ok(()),
+        Err(failure @ Failure::Full(_)) => {
+            tracing::warn!(%failure, "the first write was refused");
+            Ok(())
+        }
+        Err(failure @ (Failure::Refused(_) | Failure::Unconfirmed { .. } | Failure::NotOnDisk)) => {
+            return Err(RedisOpenError::Refused(vec![format!("a first write isn't kept: {failure}")]));
+        }
+        Err(failure) => Err(failure),
+    })
 }
 
 struct Meta {

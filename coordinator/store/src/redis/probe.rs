@@ -27,6 +27,15 @@ const SETTINGS: &[&str] = &[
 /// Commands that a coordinator has no use for, as arguments of `ACL DRYRUN`.
 const DANGEROUS: &[&[&str]] = &[&["FLUSHALL"], &["CONFIG", "SET", "a", "b"], &["DEBUG", "SLEEP", "0"], &["SHUTDOWN"]];
 
+/// What a replica says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// `host:port`
+    pub(super) server: String,
+    /// `CONFIG GET`; absent where it can't be reached from here, or doesn't tell.
+    pub(super) config: Option<BTreeMap<String, String>>,
+}
+
 /// The facts about one server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Probe {
@@ -42,6 +51,8 @@ pub(super) struct Probe {
     pub(super) clock_ahead_ms: Option<i64>,
     /// Which of the dangerous commands this user may run; absent where nobody can tell.
     pub(super) may_run: Option<Vec<&'static str>>,
+    /// Its replicas, by their own word; those that weren't looked at are not among them.
+    pub(super) copies: Vec<Copy>,
     /// The store id in the meta key; absent where another node of a Cluster has the key.
     pub(super) store_id: Option<Option<String>>,
 }
@@ -62,12 +73,18 @@ impl Probe {
         self.config.as_ref()?.get(name).map(String::as_str)
     }
 
+    /// Where its replicas say that they are: `host:port` of those that are connected and in step.
+    pub(super) fn replica_addresses(&self) -> Vec<String> {
+        let lines = self.info.iter().flatten().filter(|(name, value)| is_replica(name, value));
+        let field = |value: &str, name: &str| {
+            value.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+        };
+        lines.filter_map(|(_, value)| Some(format!("{}:{}", field(value, "ip")?, field(value, "port")?))).collect()
+    }
+
     /// How many replicas are connected and in step. One without a port is a tool that copies the data, as for a backup.
     pub(super) fn replicas(&self) -> u64 {
-        let lines = self.info.iter().flatten();
-        let values =
-            lines.filter(|(name, _)| name.strip_prefix("slave").is_some_and(|rest| rest.parse::<u32>().is_ok()));
-        values.filter(|(_, value)| value.contains("state=online") && !value.contains("port=0,")).count() as u64
+        self.info.iter().flatten().filter(|(name, value)| is_replica(name, value)).count() as u64
     }
 
     /// The version, as far as it has three numbers.
@@ -97,6 +114,12 @@ impl Probe {
             version >= (7, 2, 0) && !lies
         })
     }
+}
+
+/// Whether a line of `INFO` is about a replica that is in step.
+fn is_replica(name: &str, value: &str) -> bool {
+    let is_one = name.strip_prefix("slave").is_some_and(|rest| rest.parse::<u32>().is_ok());
+    is_one && value.contains("state=online") && !value.contains("port=0,")
 }
 
 /// Asks the server on this connection.
@@ -133,8 +156,20 @@ pub(super) async fn ask(
         // Half of the round trip is the way there; the rest of the error doesn't matter for seconds.
         clock_ahead_ms: time.map(|(seconds, micros)| seconds * 1000 + micros / 1000 - before - waited / 2),
         may_run,
+        copies: Vec::new(),
         store_id,
     })
+}
+
+/// Asks a replica on this connection, under this name.
+pub(super) async fn ask_copy(connection: RedisResult<MultiplexedConnection>, server: String) -> Copy {
+    let config = async {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg(&["appendonly", "appendfsync"]);
+        let config: BTreeMap<String, String> = get.query_async(&mut connection.ok()?).await.ok()?;
+        Some(config).filter(|config| !config.is_empty())
+    };
+    Copy { config: config.await, server }
 }
 
 async fn may_run(connection: &mut MultiplexedConnection, user: &str) -> Result<Option<Vec<&'static str>>, Failure> {

@@ -15,10 +15,12 @@ use tokio::time::{Instant, sleep};
 use super::address::Kind;
 use super::dial::Dialer;
 use super::failure::{Failure, Verdict, verdict};
-use super::guard::Guard;
+use super::guard::{Guard, REPLICAS_MS};
 use super::link::{Lane, Link};
 use super::script::Scripts;
+use super::sentinels;
 use super::slots::SlotMap;
+use crate::contract::Finding;
 
 /// How long a call goes on trying after answers that say it did nothing. Shorter than a lease.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -46,6 +48,11 @@ impl Router {
         Self { dialer, guard, scripts, links: Mutex::default(), slots: Mutex::default() }
     }
 
+    /// What the Sentinels say of a fail-over, where there are any.
+    pub(super) async fn sentinels(&self) -> Vec<Finding> {
+        sentinels::examine(&self.dialer).await
+    }
+
     pub(super) fn is_cluster(&self) -> bool {
         self.dialer.address().kind == Kind::Cluster
     }
@@ -66,6 +73,27 @@ impl Router {
             }
             round += 1;
             pause(round).await;
+        }
+    }
+
+    /// Writes once on the server that has this slot and, where it can tell, waits until it has that on its disk.
+    pub(super) async fn write_to_disk(&self, slot: u16, call: &Cmd) -> Result<(), Failure> {
+        self.write(Lane::Record, slot, call).await?;
+        if !self.guard.has_waitaof() {
+            // `appendfsync always`: the answer itself says so.
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(call.clone()).cmd("WAITAOF").arg(1).arg(0).arg(REPLICAS_MS);
+        let answers = self.link(Lane::Record, slot).await?.send(&pipeline).await?;
+        match answers.into_iter().nth(1) {
+            Some(Ok(counts)) => {
+                let (own, _): (u64, u64) =
+                    redis::FromRedisValue::from_redis_value(counts).map_err(|error| Failure::Unknown(error.into()))?;
+                if own == 0 { Err(Failure::NotOnDisk) } else { Ok(()) }
+            }
+            Some(Err(error)) => Err(Failure::Refused(error)),
+            None => Err(Failure::Nonsense("it has no answer")),
         }
     }
 

@@ -95,22 +95,27 @@ pub(super) async fn release(store: &RedisStore, lease: Lease) -> Result<(), Stor
     Ok(())
 }
 
-/// See [`crate::Store::tenures`].
+/// See [`crate::Store::tenures`]. Whoever looks here before a heartbeat writes nothing to a server that was wiped.
 pub(super) async fn tenures(store: &RedisStore) -> Result<Vec<Tenure>, Failure> {
     let ask = |shard| {
         let key = store.keys.lease(shard);
         let mut fields = redis::cmd("HMGET");
-        fields.arg(&key).arg(&["epoch", "nonce", "node", "until", "commits"]);
+        fields.arg(&key).arg(&["store", "epoch", "nonce", "node", "until", "commits"]);
         (slot_of(&key), fields)
     };
     let answers = store.router.read(store.all_shards().map(ask).collect()).await?;
-    let tenures = store.all_shards().zip(answers).map(|(shard, answer)| read_tenure(shard, answer));
+    let tenures = store.all_shards().zip(answers).map(|(shard, answer)| read_tenure(store, shard, answer));
     tenures.filter_map(Result::transpose).collect()
 }
 
-fn read_tenure(shard: ShardId, answer: Value) -> Result<Option<Tenure>, Failure> {
-    type Fields = (Option<u64>, Option<String>, Option<String>, Option<u64>, Option<u64>);
-    let (epoch, nonce, node, until, commits): Fields = values::read(answer)?;
+fn read_tenure(store: &RedisStore, shard: ShardId, answer: Value) -> Result<Option<Tenure>, Failure> {
+    type Fields = (Option<String>, Option<u64>, Option<String>, Option<String>, Option<u64>, Option<u64>);
+    let (whose, epoch, nonce, node, until, commits): Fields = values::read(answer)?;
+    let whose = whose.unwrap_or_default();
+    if whose != store.guard.store_id() {
+        store.guard.suspect();
+        return Err(Failure::Frozen(store.not_ours(shard, &whose)));
+    }
     let Some(epoch) = epoch else { return Ok(None) };
     let nonce = nonce.and_then(|nonce| to_nonce(&nonce));
     Ok(Some(Tenure {

@@ -94,7 +94,7 @@ where
         let never_ran = || Err(StoreError::Unavailable(WriterFailed::new("the writer never got to it").source()));
         let answer = match ending {
             Ending::Committed => self.outcome.unwrap_or_else(never_ran),
-            Ending::Full => Err(StoreError::Unavailable(Box::new(CommitError::Full))),
+            Ending::Full => Err(StoreError::Refused(Box::new(CommitError::Full))),
             Ending::Unknown(failed) => Err(StoreError::Unavailable(failed.source())),
         };
         // Whoever asked may have gone away; what was written stays written.

@@ -6,11 +6,14 @@
 //! ```
 //!
 //! This file only hands on; `commit.rs`, `tenure.rs`, `registry.rs` and `sweep.rs` write, `read.rs`, `listing.rs` and
-//! `check.rs` read; `export.rs` and `import.rs` are for copies. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
+//! `check.rs` read; `export.rs` and `import.rs` are for copies, `backup.rs` for backups. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
 
+mod backup;
+mod census;
 mod check;
 mod columns;
 mod commit;
+mod examine;
 mod export;
 mod group;
 mod import;
@@ -41,6 +44,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+pub use self::backup::{Backup, BackupError, backup, restore};
+pub use self::examine::examine;
 pub use self::open::{OpenError, OpenOptions, is_there};
 pub use self::writer::Fatal;
 
@@ -191,6 +196,16 @@ impl Store for SqliteStore {
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError> {
         let shard = self.known(shard)?;
         self.readers.read(move |tx| read::open_sagas(tx, shard)).await
+    }
+
+    async fn census(&self, shard: ShardId) -> Result<Census, StoreError> {
+        let shard = self.known(shard)?;
+        self.readers.read(move |tx| census::census(tx, shard)).await
+    }
+
+    async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError> {
+        let (shard, status) = (self.known(shard)?, status.to_owned());
+        self.readers.read(move |tx| census::oldest_open(tx, shard, &status)).await
     }
 
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -26,13 +26,13 @@ use crate::stats::Counters;
 use crate::transfer::Standing;
 
 /// The database's name in the data directory.
-const DATABASE: &str = "amends.db";
+pub(super) const DATABASE: &str = "amends.db";
 
 /// Shards of a new store, where nothing else is asked for.
 const SHARDS: u16 = 16;
 
 /// Bytes of the reserve, where nothing else is asked for.
-const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Pages (of 4 KiB) of the log after which it is copied into the database. A failed sync of that copy loses nothing: the
 /// log stays as it is, and the copy is made again from it.
@@ -177,10 +177,7 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
         return Err(OpenError::Missing { dir });
     }
     make_dir(&dir)?;
-    let lock = DirLock::take(&dir).map_err(|unlocked| match unlocked {
-        Unlocked::Held(pid) => OpenError::InUse { dir: dir.clone(), pid },
-        Unlocked::Io(source) => OpenError::Io { what: "can't lock", path: dir.clone(), source },
-    })?;
+    let lock = lock(&dir)?;
     let path = dir.join(DATABASE);
     let database = |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: Box::new(source) };
     let mut conn = connect(&path)?;
@@ -227,6 +224,14 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
     })?;
     let members = Default::default();
     Ok(SqliteStore { readers, writer, id, shards: stored, clock, counters, dir, reserve_bytes, members, _lock: lock })
+}
+
+/// Takes the lock on a directory that is there.
+pub(super) fn lock(dir: &Path) -> Result<DirLock, OpenError> {
+    DirLock::take(dir).map_err(|unlocked| match unlocked {
+        Unlocked::Held(pid) => OpenError::InUse { dir: dir.into(), pid },
+        Unlocked::Io(source) => OpenError::Io { what: "can't lock", path: dir.into(), source },
+    })
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -279,7 +284,7 @@ fn settle_log(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes the directory, and the new names known to the disk: a power cut must not lose the file itself.
-fn make_dir(dir: &Path) -> Result<(), OpenError> {
+pub(super) fn make_dir(dir: &Path) -> Result<(), OpenError> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -295,7 +300,7 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
     dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
 }
 
-fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), OpenError> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(|source| OpenError::Io { what: "can't sync the directory", path: dir.into(), source })
 }

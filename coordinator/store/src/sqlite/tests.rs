@@ -111,7 +111,7 @@ async fn a_group_that_is_undone_takes_its_leases_back() {
         assert!(taken.is_ok());
         Err::<Result<(), StoreError>, _>(failure(ffi::SQLITE_FULL))
     };
-    assert!(matches!(store.writer.call(undone).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.writer.call(undone).await, Err(StoreError::Refused(_))));
     store.renew(first, Duration::from_secs(60)).await.expect("still the current one");
 }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a helper can't do has to fail the test that called it")]
 
+mod backup;
 mod conformance;
 mod full_disk;
 mod kill;

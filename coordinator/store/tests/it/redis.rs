@@ -6,5 +6,6 @@ mod judged;
 mod network;
 mod replicas;
 mod servers;
+mod tls;
 mod transfer;
 mod wiped;

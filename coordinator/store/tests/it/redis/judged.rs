@@ -121,3 +121,14 @@ async fn an_examination_tells_good_and_bad_and_makes_nothing() {
     assert!(bad.iter().any(|(severity, _)| *severity == Severity::Error), "{bad:?}");
     assert!(bad.iter().any(|(_, message)| message.contains("appendonly is on")), "the good is told too: {bad:?}");
 }
+
+/// It has answered: whoever asks is told to give it more memory, not that nobody was there.
+#[tokio::test]
+async fn a_full_memory_is_said_as_that() {
+    let server = Server::start(&Settings::strict());
+    let store = store(&server.url()).await;
+    server.configure("maxmemory", "1mb");
+    let error = store.acquire(ShardId(0), "node-a", Nonce(1), LONG).await.expect_err("full");
+    let why = std::error::Error::source(&error).expect("a cause").to_string();
+    assert!(matches!(error, StoreError::Refused(_)) && why.contains("maxmemory, give it more"), "{error}: {why}");
+}

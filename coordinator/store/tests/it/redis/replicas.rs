@@ -2,7 +2,7 @@
 
 use amends_redis_lab::{SentinelSet, Settings, wait_until};
 use amends_store::conformance::support::{LONG, Owner, key};
-use amends_store::{CommitError, Committed, Nonce, RedisStore, ShardId, Store, StoreError};
+use amends_store::{CommitError, Committed, Nonce, RedisStore, Severity, ShardId, Store, StoreError};
 
 use super::conformance::options;
 
@@ -126,4 +126,30 @@ async fn a_demoted_master_is_left() {
         owner.commit(commit).await.unwrap();
     }
     assert_eq!(owner.revision(&key("order-1")).await, 2);
+}
+
+/// Redis 7.0 confirms by `WAIT`, which says nothing about the replica's disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_without_a_log_is_refused_and_the_sentinels_are_asked() {
+    let set = SentinelSet::start(&Settings::strict());
+    let options = options(&set.url());
+    let said = async |words: &str| {
+        let findings = RedisStore::examine(options.clone()).await.unwrap();
+        let found = findings.iter().find(|finding| finding.message.contains(words));
+        found.unwrap_or_else(|| panic!("nobody says {words:?}: {findings:#?}")).severity
+    };
+    assert_eq!(said("keeps an append-only file").await, Severity::Info);
+    assert_eq!(said("a fail-over is possible").await, Severity::Info);
+    let store = RedisStore::open(options.clone()).await.unwrap();
+    let replica = &set.servers[1 - set.primary()];
+    replica.configure("appendonly", "no");
+    assert_eq!(said("Write `appendonly yes` in the replica's redis.conf").await, Severity::Error);
+    let error = RedisStore::open(options.clone()).await.expect_err("refused").to_string();
+    assert!(error.contains("the replica's redis.conf"), "{error}");
+    store.look().await;
+    let answer = store.acquire(ShardId(0), "node-a", Nonce(1), LONG).await;
+    assert!(matches!(answer, Err(StoreError::Frozen(_))), "{answer:?}");
+    replica.configure("appendonly", "yes");
+    store.look().await;
+    store.acquire(ShardId(0), "node-a", Nonce(2), LONG).await.expect("mended");
 }
