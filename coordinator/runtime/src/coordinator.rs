@@ -4,6 +4,8 @@
 //! request is acknowledged only after its commit; reads come from the store, so that they never show what isn't durable.
 //! Requests run to their end even if the caller goes away, because the owner carries them out, not the caller.
 
+mod protection;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +25,12 @@ use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::{RequestError, UnreadableSaga, with_sources};
 use crate::participant::Directory;
+use crate::participant::protection::Protection;
 use crate::seam::{Seams, sleep};
-use crate::shard::{Request, StartRequest};
+use crate::shard::{Request, StartRequest, Waits};
 use crate::snapshot::Snapshot;
 use crate::stored::{Revived, revive, revive_state};
+use crate::telemetry::{Telemetry, TraceContext};
 
 /// How a shard that has too much to do asks for patience.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
@@ -148,31 +152,26 @@ pub(crate) fn rests(status: StatusWord) -> bool {
 /// The runtime's front.
 #[derive(Debug, Clone)]
 pub struct Coordinator {
-    inner: Arc<Inner>,
+    inner: Arc<CoordinatorParts>,
 }
 
+/// What the handle works with.
 #[derive(Debug)]
-struct Inner {
-    config: RuntimeConfig,
-    store: Arc<dyn Store>,
-    definitions: Definitions,
-    directory: Arc<Directory>,
-    seams: Seams,
-    cluster: Arc<Cluster>,
-    shards: Vec<mpsc::Sender<Request>>,
+pub(crate) struct CoordinatorParts {
+    pub(crate) config: RuntimeConfig,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) definitions: Definitions,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) protection: Arc<Protection>,
+    pub(crate) seams: Seams,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) shards: Vec<mpsc::Sender<Request>>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl Coordinator {
-    pub(crate) fn new(
-        config: RuntimeConfig,
-        store: Arc<dyn Store>,
-        definitions: Definitions,
-        directory: Arc<Directory>,
-        seams: Seams,
-        cluster: Arc<Cluster>,
-        shards: Vec<mpsc::Sender<Request>>,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { config, store, definitions, directory, seams, cluster, shards }) }
+    pub(crate) fn new(parts: CoordinatorParts) -> Self {
+        Self { inner: Arc::new(parts) }
     }
 
     /// Where a saga's shard is, as this node knows it.
@@ -290,12 +289,42 @@ impl Coordinator {
             input: start.input.digest(),
             labels,
             principal: start.principal,
-            traceparent: start.traceparent,
+            traceparent: self.traced(&start.key, start.traceparent),
         };
         let (reply, answer) = oneshot::channel();
         let request = StartRequest { head, compiled, input: start.input, reply };
         self.send(&start.key, Request::Start(Box::new(request)))?;
         wait_for(answer).await
+    }
+
+    /// The trace that a saga belongs to: its caller's, else one of its own where traces are collected.
+    fn traced(&self, key: &SagaKey, given: String) -> String {
+        match self.trace_of(key) {
+            Some(own) if given.is_empty() => own.to_string(),
+            _ => given,
+        }
+    }
+
+    /// The trace of a saga that nobody gave one; `None` where no traces are collected. The same on every node of a store.
+    pub fn trace_of(&self, key: &SagaKey) -> Option<TraceContext> {
+        let inner = &self.inner;
+        inner.telemetry.spans.as_ref().map(|_| TraceContext::of_saga(&inner.store.info().id, key))
+    }
+
+    /// What this node tells about itself.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.inner.telemetry
+    }
+
+    /// What the sagas in a shard's memory wait for; asked of its owner, which walks them. `None` where the shard isn't here or
+    /// has too much to do.
+    pub async fn waits_in(&self, shard: ShardId) -> Option<Waits> {
+        if self.place_of(shard) != Place::Here {
+            return None;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.inner.shards.get(usize::from(shard.0))?.try_send(Request::Waits(reply)).ok()?;
+        answer.await.ok()
     }
 
     /// The saga that this start has made already, if it has.
@@ -308,7 +337,11 @@ impl Coordinator {
 
     /// One saga as it was last committed.
     pub async fn get(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
-        let stored = self.inner.store.get(key).await?.ok_or_else(|| RequestError::NoSuchSaga(key.clone()))?;
+        let stored = self.inner.store.get(key).await?.ok_or_else(|| match self.place(key) {
+            // It may be among what the store has lost: that it never was can't be said.
+            Place::Frozen(lost) => RequestError::Frozen(lost),
+            Place::Here | Place::At { .. } | Place::Nowhere => RequestError::NoSuchSaga(key.clone()),
+        })?;
         let Revived { saga, payloads, .. } = revive(&self.inner.definitions, stored).await?;
         Ok(Arc::new(Snapshot { saga, payloads }))
     }

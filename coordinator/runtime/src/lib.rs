@@ -23,10 +23,13 @@ mod shard;
 pub mod snapshot;
 mod stored;
 mod sweeper;
+pub mod telemetry;
 
 pub use cluster::{Alone, Peers, Place, Word};
 pub use config::RuntimeConfig;
 pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Start};
 pub use error::{RequestError, UnreadableSaga};
 pub use node::{Node, NodeParts};
+pub use shard::Waits;
 pub use snapshot::Snapshot;
+pub use telemetry::Telemetry;

@@ -13,12 +13,14 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, Membership, Peers};
 use crate::config::RuntimeConfig;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, CoordinatorParts};
 use crate::definitions::Definitions;
 use crate::floor::Floor;
+use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep, spawn};
 use crate::shard::{self, ShardContext, Shared};
+use crate::telemetry::Telemetry;
 use crate::{committer, sweeper};
 
 /// What a node is built from.
@@ -36,6 +38,8 @@ pub struct NodeParts {
     pub peers: Arc<dyn Peers>,
     /// Clock and randomness.
     pub seams: Seams,
+    /// What it tells about itself.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// A running node.
@@ -51,19 +55,23 @@ impl Node {
     /// Joins whoever shares the store. The shards that this node should have acquire their leases and load what is due by
     /// themselves; a store that doesn't answer is asked until it does.
     pub async fn start(parts: NodeParts) -> Self {
-        let NodeParts { config, store, caller, directory, peers, seams } = parts;
+        let NodeParts { config, store, caller, directory, peers, seams, telemetry } = parts;
         let config = Arc::new(config);
         let definitions = Definitions::new(store.clone());
         let info = store.info();
-        let cluster = Arc::new(Cluster::new(info.shards, config.node.clone(), peers));
+        let name = config.node.clone();
+        let cluster = Arc::new(Cluster::new(info.shards, name, peers, directory.clone(), seams.clone()));
         let floor = Arc::new(Floor::new(info.id, config.retention));
+        let protection = Arc::new(Protection::new(directory.clone(), cluster.clone(), seams.clone()));
         let shared = Arc::new(Shared {
             store: store.clone(),
             floor: floor.clone(),
             definitions: definitions.clone(),
             directory: directory.clone(),
             caller,
+            protection: protection.clone(),
             seams: seams.clone(),
+            telemetry: telemetry.clone(),
         });
         let (commits, queue) = mpsc::unbounded_channel();
         let mut helpers = vec![spawn(committer::run(store.clone(), queue, config.group_max))];
@@ -83,6 +91,7 @@ impl Node {
             shards
                 .extend(cluster.orders(context.shard).map(|orders| spawn(shard::supervise(context, requests, orders))));
         }
+        helpers.push(spawn(protection.clone().run()));
         helpers.push(spawn(sweeper::run(store.clone(), floor, seams.clone())));
         let membership = Membership {
             config: config.clone(),
@@ -95,7 +104,17 @@ impl Node {
         membership.begin().await;
         helpers.push(spawn(membership.run()));
         let name = config.node.clone();
-        let coordinator = Coordinator::new((*config).clone(), store, definitions, directory, seams, cluster, senders);
+        let coordinator = Coordinator::new(CoordinatorParts {
+            config: (*config).clone(),
+            store,
+            definitions,
+            directory,
+            protection,
+            seams,
+            cluster,
+            shards: senders,
+            telemetry,
+        });
         Self { coordinator, name, shards, helpers }
     }
 

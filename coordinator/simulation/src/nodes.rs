@@ -177,6 +177,7 @@ impl Place {
             directory,
             peers: Arc::new(SimulatedPeers::new(world.clone(), process.clone())),
             seams: Seams::new(world.clock.clone(), entropy),
+            telemetry: Arc::default(),
         };
         Node::start(parts).await
     }
@@ -197,7 +198,7 @@ impl Place {
     }
 }
 
-fn register(directory: &Directory, name: &str, conduct: Conduct) {
+pub(crate) fn register(directory: &Directory, name: &str, conduct: Conduct) {
     let endpoint = Endpoint::parse(&format!("http://{name}.simulated:1"));
     let registration = endpoint
         .ok()

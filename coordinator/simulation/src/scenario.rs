@@ -60,6 +60,17 @@ impl Scenario {
         })
     }
 
+    /// One step at somebody who is always there, one at a participant that will be away, and one that may be refused; with time
+    /// to wait for hours.
+    pub(crate) fn outage(away: &str) -> Self {
+        Self::new("outage", "6h").step("reserve", "stock", &[], &undoable()).step("hold", away, &[], &undoable()).step(
+            "ship",
+            "courier",
+            &[],
+            &undoable(),
+        )
+    }
+
     /// So many steps that are tried and confirmed, one after the other.
     pub fn tried(length: usize) -> Self {
         (1..=length).fold(Self::new(&format!("tried-{length}"), "2m"), |scenario, number| {

@@ -204,6 +204,14 @@ impl Store for SimulatedStore {
         self.ask("open_sagas", self.world.store.open_sagas(shard)).await
     }
 
+    async fn census(&self, shard: ShardId) -> Result<Census, StoreError> {
+        self.ask("census", self.world.store.census(shard)).await
+    }
+
+    async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.ask("oldest_open", self.world.store.oldest_open(shard, status)).await
+    }
+
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
         self.ask("oldest_start", self.world.store.oldest_start()).await
     }

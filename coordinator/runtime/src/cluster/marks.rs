@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use amends_store::{Acquired, Epoch, Nonce, ShardId};
+use amends_store::{Acquired, Epoch, Nonce, ShardId, Tenure};
 
 use crate::planted;
 
@@ -91,6 +91,14 @@ impl Marks {
         }
     }
 
+    /// The shards of which these tenures, just read, have less than these marks, which were taken before: nobody has to commit
+    /// anything for the loss to be noticed.
+    pub(crate) fn behind(before: &[Mark], tenures: &[Tenure]) -> Vec<Lost> {
+        let found = |mark: &Mark| tenures.iter().find(|it| it.shard == mark.shard).map_or(0, |it| it.commits);
+        let lost = |mark: &Mark| Lost { shard: mark.shard, found: found(mark), confirmed: mark.commits };
+        before.iter().map(lost).filter(|lost| lost.found < lost.confirmed && !planted::is("loss_not_noticed")).collect()
+    }
+
     /// A commit was confirmed to this node, by a repeat where it isn't new. A number that doesn't rise is one that the store
     /// has given before, and has forgotten.
     pub(crate) fn confirmed(&mut self, mark: Mark, is_new: bool) -> Result<(), Lost> {
@@ -103,6 +111,11 @@ impl Marks {
         }
         self.raise(mark);
         Ok(())
+    }
+
+    /// Whether this node has a tenure of a shard.
+    pub(crate) fn has(&self, shard: ShardId) -> bool {
+        self.own.contains_key(&shard)
     }
 
     /// This node's tenure of a shard is over.
@@ -185,6 +198,23 @@ mod tests {
             assert_eq!((lost.confirmed, lost.found), (9, number - 1), "{number}");
         }
         assert_eq!(marks.acquired(&acquired(3, 6)), Err(Lost { shard: SHARD, found: 6, confirmed: 9 }));
+    }
+
+    #[test]
+    fn a_store_that_fell_back_is_noticed_without_a_commit() {
+        let tenure = |commits| Tenure {
+            shard: SHARD,
+            epoch: Epoch(2),
+            nonce: Nonce(2),
+            node: "a".into(),
+            held_until: None,
+            commits,
+        };
+        let lost = Lost { shard: SHARD, found: 9, confirmed: 10 };
+        assert_eq!(Marks::behind(&[mark(1, 10)], &[tenure(9)]), [lost]);
+        assert_eq!(Marks::behind(&[mark(1, 10)], &[]), [Lost { found: 0, ..lost }], "the shard is gone");
+        assert_eq!(Marks::behind(&[mark(1, 10)], &[tenure(10)]), []);
+        assert_eq!(Marks::behind(&[mark(1, 0)], &[]), [], "it never had anything");
     }
 
     /// The one who saw more was away when the shard was taken, and comes back.

@@ -19,12 +19,14 @@ use futures::future::join_all;
 use tokio::sync::{Notify, watch};
 
 use super::decide::{Order, View, decide, living};
+use super::marks::{Lost, Mark};
 use super::peers::{Peers, Word};
 use super::table::Table;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::with_sources;
-use crate::seam::{Running, sleep};
+use crate::participant::Directory;
+use crate::seam::{Running, Seams, sleep};
 
 /// The least time between two looks, so that news can't make a node spin.
 const BREATH: Duration = Duration::from_millis(20);
@@ -49,6 +51,9 @@ pub(crate) struct Cluster {
     pub(crate) table: Table,
     me: String,
     peers: Arc<dyn Peers>,
+    /// Where participants' instances are.
+    directory: Arc<Directory>,
+    seams: Seams,
     /// Nodes that may hear a word, as of the last look.
     others: Mutex<Vec<NodeRecord>>,
     /// By shard. One channel each: tokio's `watch` wakes several receivers in an order of its own chance, which no seed could
@@ -60,19 +65,24 @@ pub(crate) struct Cluster {
     leaving: AtomicBool,
     /// Whether others should hear of something at once.
     news: AtomicBool,
+    /// What shards have to say that many have to say alike, and how many.
+    said: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Cluster {
-    pub(crate) fn new(shards: u16, me: String, peers: Arc<dyn Peers>) -> Self {
+    pub(crate) fn new(shards: u16, me: String, peers: Arc<dyn Peers>, directory: Arc<Directory>, seams: Seams) -> Self {
         Self {
             table: Table::new(shards),
             me,
             peers,
+            directory,
+            seams,
             others: Mutex::default(),
             orders: (0..shards).map(|_| watch::Sender::new(Order::Leave)).collect(),
             look: Notify::new(),
             leaving: AtomicBool::new(false),
             news: AtomicBool::new(false),
+            said: Mutex::default(),
         }
     }
 
@@ -100,6 +110,19 @@ impl Cluster {
         self.look.notify_one();
     }
 
+    /// A shard has this to say, as a warning. Its like are said together, once, within a moment.
+    pub(crate) fn say(&self, what: impl Into<String>) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += 1;
+        self.look.notify_one();
+    }
+
+    fn say_all(&self) {
+        let all = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        for (what, shards) in all {
+            tracing::warn!(shards, "{what}");
+        }
+    }
+
     /// Looks at once.
     pub(crate) fn look(&self) {
         self.look.notify_one();
@@ -110,7 +133,8 @@ impl Cluster {
         self.leaving.store(true, Ordering::SeqCst);
         // At once, and also when the store doesn't answer.
         self.all_shards().for_each(|shard| self.give(shard, Order::Leave));
-        self.look.notify_one();
+        // Until the others have read that this node leaves, they place shards on it.
+        self.tell();
     }
 
     fn all_shards(&self) -> impl Iterator<Item = ShardId> {
@@ -123,14 +147,20 @@ impl Cluster {
 
     /// Another node has said something: takes it in.
     pub(crate) fn hear(&self, word: Word) {
-        for lost in self.table.heard(&word.marks) {
-            tracing::error!("{lost}");
-            // The next look orders it to be taken again; that is refused then, and shows it as frozen.
-            self.give(lost.shard, Order::Leave);
-        }
+        self.stand_still(&self.table.heard(&word.marks));
         self.table.frozen_elsewhere(&word.node, word.frozen);
+        self.directory.take_in(word.instances, self.seams.now());
         if word.news {
             self.look.notify_one();
+        }
+    }
+
+    /// Ends this node's tenures of shards that have lost something. The next look orders them to be taken again; that is refused
+    /// then for as long as the store is behind.
+    fn stand_still(&self, all: &[Lost]) {
+        for lost in all {
+            tracing::error!("{lost}");
+            self.give(lost.shard, Order::Leave);
         }
     }
 
@@ -149,13 +179,16 @@ impl Cluster {
 
     /// What this node tells others.
     pub(crate) fn word(&self, news: bool) -> Word {
-        Word { node: self.me.clone(), marks: self.table.marks(), frozen: self.table.frozen(), news }
+        let instances = self.directory.to_tell(self.seams.now());
+        Word { node: self.me.clone(), marks: self.table.marks(), frozen: self.table.frozen(), news, instances }
     }
 }
 
 /// What one look at the store gave.
 struct Seen {
     now: Timestamp,
+    /// What was confirmed before it.
+    marks: Vec<Mark>,
     nodes: Vec<NodeRecord>,
     tenures: Vec<Tenure>,
 }
@@ -181,9 +214,16 @@ impl Membership {
                 () = self.cluster.look.notified() => {}
                 () = sleep(self.config.heartbeat.saturating_sub(BREATH)) => {}
             }
+            self.cluster.say_all();
             let news = self.cluster.news.swap(false, Ordering::SeqCst);
-            let Some(seen) = self.look().await else { continue };
+            let Some(seen) = self.look().await else {
+                // Nobody has heard it yet.
+                self.cluster.news.fetch_or(news, Ordering::SeqCst);
+                continue;
+            };
             self.order(&seen);
+            // After the orders, or they would take at once what is to be left.
+            self.cluster.stand_still(&self.cluster.table.read(&seen.marks, &seen.tenures));
             let others = self.note_others(&seen);
             talks.retain(|name, _| others.iter().any(|node| node.name == *name));
             if !others.is_empty() {
@@ -201,13 +241,13 @@ impl Membership {
     /// makes nobody look older than it is.
     async fn look(&self) -> Option<Seen> {
         let looked = async {
-            let now = self.store.now().await?;
+            let (now, marks) = (self.store.now().await?, self.cluster.table.marks());
             let (nodes, tenures) = (self.store.nodes().await?, self.store.tenures().await?);
             if !self.makes_way(&nodes) {
                 self.store.heartbeat(&self.record()).await?;
                 self.said.store(true, Ordering::SeqCst);
             }
-            Ok::<_, StoreError>(Seen { now, nodes, tenures })
+            Ok::<_, StoreError>(Seen { now, marks, nodes, tenures })
         };
         match looked.await {
             Ok(seen) => Some(seen),

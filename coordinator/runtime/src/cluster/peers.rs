@@ -10,6 +10,7 @@ use amends_store::NodeRecord;
 use async_trait::async_trait;
 
 use super::marks::{Lost, Mark};
+use crate::participant::Told;
 
 /// What one node tells another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Word {
     pub frozen: Vec<Lost>,
     /// It has just given back shards or registered something: look now, don't wait for the next heartbeat.
     pub news: bool,
+    /// Which instances of participants it heard of late.
+    pub instances: Vec<Told>,
 }
 
 /// The way to other nodes.

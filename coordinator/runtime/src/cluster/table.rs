@@ -45,6 +45,8 @@ struct Inner {
     marks: Marks,
     /// Whether another node could take a shard from this node.
     heirs: bool,
+    /// How many nodes may be given shards.
+    living: usize,
     /// What is frozen with other nodes, as each last said.
     frozen_elsewhere: BTreeMap<String, Vec<Lost>>,
 }
@@ -125,6 +127,11 @@ impl Table {
         self.lock().heirs
     }
 
+    /// How many living nodes share the work, this one included.
+    pub(crate) fn living(&self) -> usize {
+        self.lock().living.max(1)
+    }
+
     /// A shard was acquired: whether it may be worked on. It is frozen where it may not.
     pub(crate) fn acquired(&self, acquired: &Acquired) -> Result<(), Lost> {
         let may = self.lock().marks.acquired(acquired);
@@ -168,15 +175,29 @@ impl Table {
         self.lock().shards.iter().filter_map(|row| row.frozen).collect()
     }
 
-    /// Another node's marks were heard. Gives this node's shards that began behind them.
+    /// Another node's marks were heard. Gives this node's shards that began behind them; they are shown as frozen from now on.
     pub(crate) fn heard(&self, marks: &[Mark]) -> Vec<Lost> {
-        let mut inner = self.lock();
-        marks.iter().filter_map(|mark| inner.marks.heard(*mark).err()).collect()
+        let behind: Vec<Lost> = {
+            let mut inner = self.lock();
+            marks.iter().filter_map(|mark| inner.marks.heard(*mark).err()).collect()
+        };
+        behind.iter().for_each(|lost| self.freeze(lost.shard, Some(*lost)));
+        behind
+    }
+
+    /// The store was read, these marks having been taken before. Gives the shards that this node works on though they are behind;
+    /// they are shown as frozen from now on.
+    pub(crate) fn read(&self, before: &[Mark], tenures: &[Tenure]) -> Vec<Lost> {
+        let mut behind = Marks::behind(before, tenures);
+        behind.retain(|lost| self.lock().marks.has(lost.shard));
+        behind.iter().for_each(|lost| self.freeze(lost.shard, Some(*lost)));
+        behind
     }
 
     /// The store was looked at, at this time of its clock, by the node of this name; `living`: who may be given shards.
     pub(crate) fn looked(&self, me: &str, living: &[&str], nodes: &[NodeRecord], tenures: &[Tenure], now: Timestamp) {
         self.change(|inner| {
+            inner.living = living.len();
             inner.heirs = living.iter().any(|node| *node != me);
             for row in &mut inner.shards {
                 row.holder = None;

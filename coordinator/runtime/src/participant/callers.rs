@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use amends_definition::Protocol;
+use amends_engine::ids::{Namespace, ParticipantName};
 use async_trait::async_trait;
 
 use super::directory::Directory;
 use super::grpc::GrpcCaller;
 use super::http::HttpCaller;
-use super::{Answer, Call, ParticipantCaller, Reply};
+use super::{Answer, Call, EndpointState, ParticipantCaller, Reply};
 
 /// Hands every call to the caller of its protocol.
 #[derive(Debug)]
@@ -25,6 +26,15 @@ impl Callers {
     /// `directory` is the one that both callers use.
     pub fn new(directory: Arc<Directory>, grpc: GrpcCaller, http: HttpCaller) -> Self {
         Self { directory, grpc, http }
+    }
+
+    /// How the addresses of a participant stand, as far as this node knows; none where it isn't registered.
+    pub fn endpoints(&self, namespace: &Namespace, name: &ParticipantName) -> Vec<EndpointState> {
+        match self.directory.get(namespace, name).map(|registration| registration.protocol) {
+            Some(Protocol::Grpc) => self.grpc.endpoints(namespace, name),
+            Some(Protocol::Http) => self.http.endpoints(namespace, name),
+            None => Vec::new(),
+        }
     }
 }
 

@@ -5,21 +5,22 @@
 //! reached is left alone for a short, growing time, so that thousands of sagas don't all knock at once. Invariant: at most
 //! one attempt to connect to an address is under way. Who calls it is in `grpc.rs`.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use amends_tls::Application;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use super::ejection::Ejection;
+use super::dial::{ConnectError, Outgoing};
+use super::ejection::Health;
 use super::endpoint::Endpoint;
 use super::pools::Way;
+use super::trust::TlsSettings;
 use crate::error::with_sources;
 use crate::seam::{self, Seams};
 
@@ -32,30 +33,18 @@ const SILENT_CALLS_MAX: u32 = 3;
 /// Where requests are handed over to a connection.
 pub(super) type Sender = SendRequest<Full<Bytes>>;
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    /// Nobody listens there, or the name doesn't resolve.
-    #[error("can't connect")]
-    Refused(#[source] io::Error),
-    /// No answer to the attempt to connect.
-    #[error("can't connect within {} ms", CONNECT_TIME_MAX.as_millis())]
-    NoAnswer,
-    /// Connected, but HTTP/2 can't begin.
-    #[error("connected, but HTTP/2 can't begin")]
-    Handshake(#[source] hyper::Error),
-}
-
 /// Connects, within [`CONNECT_TIME_MAX`]. Nothing is sent but the connection's own preface.
-pub(super) async fn connect(endpoint: &Endpoint) -> Result<Sender, ConnectError> {
+pub(super) async fn connect(
+    outgoing: &Outgoing,
+    tls: &TlsSettings,
+    endpoint: &Endpoint,
+) -> Result<Sender, ConnectError> {
     let connecting = async {
-        let stream = TcpStream::connect(endpoint.socket()).await.map_err(ConnectError::Refused)?;
-        stream.set_nodelay(true).map_err(ConnectError::Refused)?;
-        let io = TokioIo::new(stream);
-        http2::handshake(TokioExecutor::new(), io).await.map_err(ConnectError::Handshake)
+        let io = outgoing.open(endpoint, tls, Application::Grpc).await?;
+        http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.map_err(ConnectError::Handshake)
     };
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, connecting).await;
-    let (sender, driver) = connected.map_err(|_| ConnectError::NoAnswer)??;
+    let (sender, driver) = connected.map_err(|_| ConnectError::NoAnswer(CONNECT_TIME_MAX))??;
     let address = endpoint.clone();
     seam::spawn(async move {
         // Calls that it breaks are told so themselves; this is for whoever looks into why.
@@ -110,27 +99,22 @@ pub(super) enum Found {
     Connection(Connection),
     /// Somebody is connecting, and the caller didn't want to wait.
     Busy,
-    /// There is none, and this is why.
-    None(String),
+    /// There is none; the address's health says why.
+    None,
 }
 
 /// The way to one address.
 #[derive(Debug)]
 pub(super) struct Channel {
     endpoint: Endpoint,
+    health: Arc<Health>,
     /// Held while connecting, so that everybody else waits for that one attempt.
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    live: Option<Connection>,
-    ejection: Ejection,
+    live: Mutex<Option<Connection>>,
 }
 
 impl Way for Channel {
-    fn to(endpoint: Endpoint) -> Self {
-        Self { endpoint, state: Mutex::default() }
+    fn to(endpoint: Endpoint, health: Arc<Health>) -> Self {
+        Self { endpoint, health, live: Mutex::default() }
     }
 
     fn endpoint(&self) -> &Endpoint {
@@ -140,34 +124,51 @@ impl Way for Channel {
 
 impl Channel {
     /// The live connection, or a new one.
-    pub(super) async fn connection(&self, seams: &Seams, wait: Wait) -> Found {
-        let mut state = match (self.state.try_lock(), wait) {
-            (Ok(state), _) => state,
-            (Err(_), Wait::Yes) => self.state.lock().await,
+    pub(super) async fn connection(&self, outgoing: &Outgoing, tls: &TlsSettings, seams: &Seams, wait: Wait) -> Found {
+        let mut live = match (self.live.try_lock(), wait) {
+            (Ok(live), _) => live,
+            (Err(_), Wait::Yes) => self.live.lock().await,
             (Err(_), Wait::No) => return Found::Busy,
         };
-        if let Some(connection) = state.live.as_ref().filter(|live| live.is_usable()) {
+        if let Some(connection) = live.as_ref().filter(|live| live.is_usable()) {
             return Found::Connection(connection.clone());
         }
-        state.live = None;
-        if let Some(why) = state.ejection.reason(seams.now()) {
-            return Found::None(why.to_owned());
+        *live = None;
+        if self.health.lock().unreached_because(seams.now()).is_some() {
+            return Found::None;
         }
-        // Noted before waiting: a call whose time runs out drops this future, and the next must not walk into the same wait.
-        let before = state.ejection.clone();
-        state.ejection.eject(seams.now() + CONNECT_TIME_MAX, "no connection before a call's time ran out".to_owned());
-        match connect(&self.endpoint).await {
+        let mut attempt = Attempt { health: &self.health, seams, is_over: false };
+        let connected = connect(outgoing, tls, &self.endpoint).await;
+        attempt.is_over = true;
+        match connected {
             Ok(sender) => {
                 let connection = Connection::new(sender);
-                *state = State { live: Some(connection.clone()), ..State::default() };
+                *live = Some(connection.clone());
+                self.health.lock().reached();
                 Found::Connection(connection)
             }
             Err(error) => {
-                let why = with_sources(&error);
-                state.ejection = before;
-                state.ejection.eject(seams.now(), why.clone());
-                Found::None(why)
+                self.health.lock().not_reached(seams.now(), with_sources(&error));
+                Found::None
             }
+        }
+    }
+}
+
+/// An attempt to connect. A call whose time runs out drops it; that is noted before anybody who waits goes on, since the next call
+/// must not walk into the same wait.
+#[derive(Debug)]
+struct Attempt<'a> {
+    health: &'a Health,
+    seams: &'a Seams,
+    is_over: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let why = "no connection before a call's time ran out";
+            self.health.lock().not_reached(self.seams.now(), why.to_owned());
         }
     }
 }

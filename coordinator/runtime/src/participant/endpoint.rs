@@ -1,9 +1,10 @@
-//! The address of a participant: `http://host:port`, or `https://host` for one that is called by HTTP; checked once.
+//! The address of a participant: `http://host:port` or `https://host:port`, checked once.
 //!
-//! gRPC is only plain HTTP/2 so far; its `https` is refused by name and not quietly downgraded. It never resolves a host: that is done at
-//! every connect, so that a name may move. Invariant: an [`Endpoint`] has a host, a port and nothing else.
+//! `https` is never quietly downgraded. It never resolves a host: that is done at every connect, so that a name may move; one that was
+//! found by discovery has its IP address already. Invariant: an [`Endpoint`] has a host, a port and nothing else.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use http::Uri;
 
@@ -17,6 +18,10 @@ pub struct Endpoint {
     tls: bool,
     host: String,
     port: u16,
+    /// Host and port, as in the URI of a request.
+    authority: String,
+    /// Where to connect, if that is known already.
+    address: Option<SocketAddr>,
 }
 
 /// An address that isn't one that we can call.
@@ -29,7 +34,7 @@ pub enum InvalidEndpoint {
         given: String,
     },
     /// The scheme is missing or another one.
-    #[error("{given:?}: only http:// is supported so far, so write http://host:port")]
+    #[error("{given:?}: write http://host:port, or https://host:port for TLS")]
     Scheme {
         /// What was given, cut to a length that is safe to show.
         given: String,
@@ -52,7 +57,7 @@ impl Endpoint {
     /// Reads the address of a gRPC participant. A trailing slash is allowed, letters of the host become small.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let uri = read_uri(text)?;
-        if uri.scheme_str() != Some("http") {
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(InvalidEndpoint::Scheme { given: given(text) });
         }
         Self::of(text, &uri, None)
@@ -80,7 +85,30 @@ impl Endpoint {
         let port = if written { authority.port_u16() } else { default_port };
         let port = port.filter(|port| *port != 0).ok_or_else(|| InvalidEndpoint::Port { given: given() })?;
         let scheme = uri.scheme_str().unwrap_or_default();
-        Ok(Self { text: format!("{scheme}://{host}:{port}"), tls: scheme == "https", host, port })
+        let authority = format!("{host}:{port}");
+        Ok(Self {
+            text: format!("{scheme}://{authority}"),
+            tls: scheme == "https",
+            host,
+            port,
+            authority,
+            address: None,
+        })
+    }
+
+    /// One of the addresses of a service that was found by its name. It is shown with the address; certificates are checked against
+    /// the name, and requests carry it.
+    pub fn found(tls: bool, name: &str, address: SocketAddr) -> Self {
+        let (scheme, port) = (if tls { "https" } else { "http" }, address.port());
+        let authority = format!("{name}:{port}");
+        Self {
+            text: format!("{scheme}://{address}"),
+            tls,
+            host: name.to_owned(),
+            port,
+            authority,
+            address: Some(address),
+        }
     }
 
     /// Whether it is called over TLS.
@@ -95,7 +123,12 @@ impl Endpoint {
 
     /// Host and port as they stand in the URI of a request.
     pub(super) fn authority(&self) -> &str {
-        self.text.split_once("://").map_or("", |(_, authority)| authority)
+        &self.authority
+    }
+
+    /// Where to connect, for one that was found; `None`: its host is resolved first.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Host and port for a socket; an IPv6 address without its brackets.
@@ -145,10 +178,13 @@ mod tests {
         {
             assert!(message(text).contains("write http://host:port"), "{text}");
         }
-        for text in ["https://a:443", "grpc://a:80", "localhost:7501", "localhost"] {
-            assert!(message(text).contains("only http:// is supported"), "{text}: {}", message(text));
+        assert!(
+            Endpoint::parse("https://a:443").unwrap().is_tls() && !Endpoint::parse("http://a:443").unwrap().is_tls()
+        );
+        for text in ["grpc://a:80", "localhost:7501", "localhost"] {
+            assert!(message(text).contains("https://host:port for TLS"), "{text}: {}", message(text));
         }
-        for text in ["http://a", "http://a:0", "http://a:65536", "http://a:x"] {
+        for text in ["http://a", "https://a", "http://a:0", "http://a:65536", "http://a:x"] {
             assert!(message(text).contains("write http://host:port"), "{text}: {}", message(text));
         }
     }
@@ -176,6 +212,14 @@ mod tests {
         ] {
             assert!(Endpoint::parse_http(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn one_that_was_found_shows_its_address_and_keeps_its_name() {
+        let endpoint = Endpoint::found(true, "payment.svc", "[fd00::1]:7503".parse().unwrap());
+        assert_eq!(endpoint.as_str(), "https://[fd00::1]:7503");
+        assert_eq!((endpoint.authority(), endpoint.socket()), ("payment.svc:7503", ("payment.svc", 7503)));
+        assert_eq!(endpoint.address(), Some("[fd00::1]:7503".parse().unwrap()));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use amends_engine::time::Timestamp;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
@@ -16,6 +17,8 @@ use hyper::body::Body;
 
 use super::code::Code;
 use super::endpoint::Endpoint;
+use super::secret::SigningKey;
+use super::signature::sign;
 use super::status::{self, Ending};
 use super::{Call, Reply, Status};
 
@@ -51,10 +54,16 @@ pub(super) struct Answered {
     pub(super) pending: bool,
 }
 
-/// The request that makes this call.
-pub(super) fn request(call: &Call, endpoint: &Endpoint) -> Result<Request<Full<Bytes>>, Unsendable> {
+/// The request that makes this call, signed with every key.
+pub(super) fn request(
+    call: &Call,
+    endpoint: &Endpoint,
+    keys: &[SigningKey],
+    now: Timestamp,
+) -> Result<Request<Full<Bytes>>, Unsendable> {
     let request = post(endpoint, &call.path)?.header("grpc-timeout", grpc_timeout(call.timeout));
-    Ok(who_is_asking(request, call).body(framed([&call.request])?)?)
+    let request = sign(who_is_asking(request, call), keys, call, now);
+    Ok(request.body(framed([&call.request])?)?)
 }
 
 /// Adds the headers that say for which attempt a call is made; the same over gRPC and HTTP.
@@ -92,7 +101,8 @@ pub(super) fn bare_request<'a>(
 
 fn post(endpoint: &Endpoint, path: &str) -> Result<http::request::Builder, http::Error> {
     // Put together from its parts, so that a path can never become part of the authority.
-    let uri = Uri::builder().scheme("http").authority(endpoint.authority()).path_and_query(path).build()?;
+    let scheme = if endpoint.is_tls() { "https" } else { "http" };
+    let uri = Uri::builder().scheme(scheme).authority(endpoint.authority()).path_and_query(path).build()?;
     Ok(Request::post(uri)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")

@@ -8,15 +8,18 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
+use amends_engine::ids::{Namespace, ParticipantName};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
 use super::channel::{Channel, Connection, Found, Wait};
+use super::dial::Outgoing;
 use super::directory::Directory;
-use super::pools::{Pool, Pools, Way as _};
-use super::{Answer, Call, ParticipantCaller, Reply, frame};
+use super::pools::{Picked, Pool, Pools, Way as _};
+use super::verdict::Verdict;
+use super::{Answer, Call, EndpointState, ParticipantCaller, Reply, frame};
 use crate::error::with_sources;
 use crate::seam::Seams;
 
@@ -28,28 +31,75 @@ pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
 pub struct GrpcCaller {
     pools: Pools<Channel>,
     seams: Seams,
+    outgoing: Outgoing,
     reply_bytes_max: usize,
 }
 
 impl GrpcCaller {
     /// Finds participants in `directory` and reads replies of at most `reply_bytes_max` bytes.
-    pub fn new(directory: Arc<Directory>, seams: Seams, reply_bytes_max: usize) -> Self {
-        Self { pools: Pools::new(directory), seams, reply_bytes_max }
+    pub fn new(directory: Arc<Directory>, seams: Seams, outgoing: Outgoing, reply_bytes_max: usize) -> Self {
+        Self { pools: Pools::new(directory), seams, outgoing, reply_bytes_max }
+    }
+
+    /// How the addresses of a participant stand, as far as this node knows.
+    pub fn endpoints(&self, namespace: &Namespace, name: &ParticipantName) -> Vec<EndpointState> {
+        self.pools.states(namespace, name, self.seams.now())
     }
 
     async fn attempt(&self, call: &Call, pool: &Pool<Channel>, progress: &mut Progress) -> Reply {
-        let (channel, connection) = match connection(pool, &self.seams, progress).await {
+        let keys = match self.outgoing.keys(&pool.registration().signing) {
+            Ok(keys) => keys,
+            // Unsigned, it would be refused, or worse: taken from somebody who isn't us.
+            Err(why) => return Reply::NotSent(format!("the request can't be signed: {why}")),
+        };
+        let (picked, connection) = match self.connection(pool, call, progress).await {
             Ok(found) => found,
             Err(why) => return Reply::NotSent(why),
         };
-        let request = match frame::request(call, channel.endpoint()) {
+        let request = match frame::request(call, picked.way.endpoint(), &keys, self.seams.now()) {
             Ok(request) => request,
             Err(error) => return Reply::NotSent(with_sources(&error)),
         };
-        progress.handed_to = Some(connection.clone());
+        progress.handed_to = Some((picked, connection.clone()));
         let reply = exchange(connection.clone(), request, self.reply_bytes_max).await;
         connection.heard();
         reply
+    }
+
+    /// A connection to the address that is picked, or to the next that can be reached. An address that somebody is connecting to
+    /// is waited for only when no other is left.
+    async fn connection(
+        &self,
+        pool: &Pool<Channel>,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> Result<(Picked<Channel>, Connection), String> {
+        let mut search = pool.search(call);
+        let mut busy = Vec::new();
+        while let Some(picked) = search.next(&self.seams) {
+            match self.reach(pool, &picked, progress, Wait::No).await {
+                Found::Connection(connection) => return Ok((picked, connection)),
+                Found::Busy => busy.push(picked),
+                Found::None => {}
+            }
+        }
+        for picked in busy {
+            if let Found::Connection(connection) = self.reach(pool, &picked, progress, Wait::Yes).await {
+                return Ok((picked, connection));
+            }
+        }
+        Err(search.why_none(self.seams.now()))
+    }
+
+    async fn reach(
+        &self,
+        pool: &Pool<Channel>,
+        picked: &Picked<Channel>,
+        progress: &mut Progress,
+        wait: Wait,
+    ) -> Found {
+        progress.endpoint = picked.way.endpoint().to_string();
+        picked.way.connection(&self.outgoing, &pool.registration().tls, &self.seams, wait).await
     }
 }
 
@@ -64,11 +114,14 @@ impl ParticipantCaller for GrpcCaller {
         let outcome = tokio::time::timeout(call.timeout, self.attempt(&call, &pool, &mut progress)).await;
         let reply = outcome.unwrap_or_else(|_| match &progress.handed_to {
             None => Reply::NotSent("no connection within the attempt's time".to_owned()),
-            Some(connection) => {
+            Some((_, connection)) => {
                 connection.silent();
                 Reply::NoAnswer
             }
         });
+        if let Some((picked, _)) = &progress.handed_to {
+            pool.note(picked, &call, Verdict::of(&reply), self.seams.now());
+        }
         Answer { reply, endpoint: progress.endpoint }
     }
 }
@@ -77,7 +130,7 @@ impl ParticipantCaller for GrpcCaller {
 #[derive(Debug, Default)]
 struct Progress {
     endpoint: String,
-    handed_to: Option<Connection>,
+    handed_to: Option<(Picked<Channel>, Connection)>,
 }
 
 /// Sends the request and reads the answer. From here on nothing is certain without proof.
@@ -100,32 +153,6 @@ fn is_refused_stream(error: &hyper::Error) -> bool {
     protocol.is_some_and(|error| {
         error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
     })
-}
-
-/// A connection to the address whose turn it is, or to the next that can be reached. An address that somebody is connecting to
-/// is waited for only when no other is left.
-async fn connection<'p>(
-    pool: &'p Pool<Channel>,
-    seams: &Seams,
-    progress: &mut Progress,
-) -> Result<(&'p Channel, Connection), String> {
-    let channels = pool.in_turn();
-    let mut why = String::new();
-    for wait in [Wait::No, Wait::Yes] {
-        let mut busy = false;
-        for channel in channels.clone() {
-            progress.endpoint = channel.endpoint().to_string();
-            match channel.connection(seams, wait).await {
-                Found::Connection(connection) => return Ok((channel, connection)),
-                Found::Busy => busy = true,
-                Found::None(reason) => why = reason,
-            }
-        }
-        if !busy {
-            break;
-        }
-    }
-    Err(why)
 }
 
 #[cfg(test)]

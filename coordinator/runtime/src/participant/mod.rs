@@ -6,22 +6,33 @@
 //! left this process; everything less certain is left open ([`Reply::NoAnswer`], [`Reply::Broken`]). Payload bytes are never
 //! printed. Next: `outcome.rs` turns replies into outcomes, `grpc.rs` makes the calls.
 
+mod balance;
 mod callers;
 mod channel;
 mod code;
+mod dial;
 mod directory;
+mod discovery;
 mod egress;
 mod ejection;
 mod endpoint;
 mod frame;
 mod grpc;
 mod http;
+mod members;
 mod outcome;
 mod pools;
+pub mod protection;
+mod recent;
 mod reflection;
 mod registration;
 mod secret;
+mod signature;
+mod source;
+mod state;
 mod status;
+mod trust;
+mod verdict;
 
 use std::fmt;
 use std::time::Duration;
@@ -32,17 +43,30 @@ use bytes::Bytes;
 
 pub use crate::floor::Origin;
 pub use amends_definition::Protocol;
+pub use balance::Balancing;
 pub use callers::Callers;
 pub use code::{AnyCode, Code};
-pub use directory::Directory;
+pub use dial::{Outgoing, Resolve, SystemResolver};
+pub use directory::{Directory, ParticipantKey};
+pub use discovery::{
+    Answer as FoundAnswer, Find, FindError, FollowSettings, Follower, Found, HEARTBEAT_PERIOD, Heartbeat,
+    INSTANCES_MAX, LIFETIME, SourceState, Told, TooManyInstances,
+};
 pub use egress::{Allow, Egress, InvalidAllow, Refused};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use grpc::{GrpcCaller, REPLY_BYTES_MAX};
-pub use http::{HttpCaller, HttpSettings, Resolve, SystemResolver, UnusableRoot};
+pub use http::HttpCaller;
+pub use members::{MEMBERS_MAX, Member, Membership, Origin as MemberOrigin};
 pub use outcome::{Meaning, Reading, classify};
 pub use reflection::{Problem as ReflectionProblem, ReflectionError, fetch_descriptors};
-pub use registration::{Codes, ENDPOINTS_MAX, InvalidRegistration, Registration, SIGNING_MAX, UnreadableRegistration};
+pub use registration::{
+    Codes, Discovery, ENDPOINTS_MAX, Endpoints, InvalidRegistration, Registration, SIGNING_MAX, SOURCES_MAX,
+    UnreadableRegistration, WEIGHT_MAX,
+};
 pub use secret::{InvalidSecretReference, Keyring, SecretError, SecretReference};
+pub use source::{InvalidSource, Source, SourceKind};
+pub use state::{EndpointHealth, EndpointState};
+pub use trust::{TlsSettings, Trust};
 
 /// The domain of our own `google.rpc.ErrorInfo` reasons.
 pub const ERROR_DOMAIN: &str = "amends";

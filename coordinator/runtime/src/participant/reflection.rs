@@ -18,8 +18,10 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 
 use super::channel::{self, Sender};
 use super::code::Code;
+use super::dial::Outgoing;
 use super::endpoint::Endpoint;
 use super::frame::{self, Limits};
+use super::trust::TlsSettings;
 use super::{Reply, Status};
 use crate::error::with_sources;
 use files::Files;
@@ -81,11 +83,13 @@ pub enum Problem {
 ///
 /// Services by their full names: `payment.v1.Payment`.
 pub async fn fetch_descriptors(
+    outgoing: &Outgoing,
+    tls: &TlsSettings,
     participant: &ParticipantName,
     endpoint: &Endpoint,
     services: &[String],
 ) -> Result<Bytes, ReflectionError> {
-    let fetched = tokio::time::timeout(TIME_MAX, fetch(endpoint, services)).await;
+    let fetched = tokio::time::timeout(TIME_MAX, fetch(outgoing, tls, endpoint, services)).await;
     fetched.unwrap_or(Err(Problem::TimedOut)).map_err(|problem| ReflectionError {
         participant: participant.clone(),
         endpoint: endpoint.clone(),
@@ -93,8 +97,14 @@ pub async fn fetch_descriptors(
     })
 }
 
-async fn fetch(endpoint: &Endpoint, services: &[String]) -> Result<Bytes, Problem> {
-    let sender = channel::connect(endpoint).await.map_err(|error| Problem::Unreachable(with_sources(&error)))?;
+async fn fetch(
+    outgoing: &Outgoing,
+    tls: &TlsSettings,
+    endpoint: &Endpoint,
+    services: &[String],
+) -> Result<Bytes, Problem> {
+    let connected = channel::connect(outgoing, tls, endpoint).await;
+    let sender = connected.map_err(|error| Problem::Unreachable(with_sources(&error)))?;
     for path in PATHS {
         match (Asker { endpoint, sender: sender.clone(), path }).fetch(services).await {
             Err(Problem::NoReflection) => {}

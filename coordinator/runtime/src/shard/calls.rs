@@ -19,14 +19,18 @@ use amends_engine::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::floor::Origin;
+use crate::participant::protection::{Permit, health};
 use crate::participant::{Call, Codes, Reply, classify};
 use crate::seam::Running;
+use crate::telemetry::context::trace_id;
+use crate::telemetry::spans::SagaTrace;
 
 use super::ShardEvent;
 use super::owner::{Ended, Owner};
 use super::reading::OperationReading;
 use super::resident::{CallId, Resident, Work};
 use super::supervise::Shared;
+use super::telling::Attempted;
 
 /// A call about to be made, with what is needed to understand its answer.
 struct Planned {
@@ -36,6 +40,9 @@ struct Planned {
     compiled: Arc<Compiled>,
     policy: Policy,
     failures: u32,
+    trace: Option<SagaTrace>,
+    /// Given back when the call has ended. None for a call that nobody was asked about.
+    permit: Option<Permit>,
 }
 
 impl Owner<'_> {
@@ -54,8 +61,11 @@ impl Owner<'_> {
                 continue;
             }
             let origin = self.context.shared.floor.origin(resident.saga.state.started_at);
-            match plan(resident, &effect, epoch, now, origin) {
+            let trace = self.context.trace(&resident.saga.state.head, epoch);
+            let permit = resident.admissions.take((step, operation, attempt));
+            match plan(resident, &effect, epoch, now, origin, trace) {
                 Some(planned) => {
+                    let planned = Planned { permit, ..planned };
                     let id = planned.id;
                     let call = start(self.context.shared.clone(), planned, self.events.clone());
                     resident.calls.insert(id, call);
@@ -69,7 +79,14 @@ impl Owner<'_> {
     }
 }
 
-fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp, origin: Origin) -> Option<Planned> {
+fn plan(
+    resident: &Resident,
+    effect: &Effect,
+    epoch: u64,
+    now: Timestamp,
+    origin: Origin,
+    trace: Option<SagaTrace>,
+) -> Option<Planned> {
     let Effect::Call { step, operation, attempt, deadline, expects_succeeded } = *effect else { return None };
     let saga: &Saga = &resident.saga;
     let definition_step = saga.definition.step(step);
@@ -88,7 +105,10 @@ fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp, origin
         },
         request: resident.payloads.get(&PayloadKey::Request(step, operation))?.bytes.clone(),
         timeout: deadline.since(now),
-        traceparent: saga.state.head.traceparent.clone(),
+        traceparent: match &trace {
+            Some(trace) => trace.attempt(definition_step.name.as_str(), operation, attempt).to_string(),
+            None => saga.state.head.traceparent.clone(),
+        },
     };
     Some(Planned {
         key: call.key.clone(),
@@ -97,6 +117,8 @@ fn plan(resident: &Resident, effect: &Effect, epoch: u64, now: Timestamp, origin
         compiled: resident.compiled.clone(),
         policy: saga.definition.policy(step, operation)?.clone(),
         failures: saga.operation(step, operation).failures,
+        trace,
+        permit: None,
     })
 }
 
@@ -110,9 +132,9 @@ fn start(shared: Arc<Shared>, planned: Planned, events: mpsc::UnboundedSender<Sh
 }
 
 async fn make(shared: &Shared, planned: Planned) -> Event {
-    let Planned { key, id: (step, operation, attempt), call, compiled, policy, failures } = planned;
+    let Planned { key, id: (step, operation, attempt), call, compiled, policy, failures, trace, permit } = planned;
     let traceparent = call.traceparent.clone();
-    let participant = call.participant.clone();
+    let (participant, step_name) = (call.participant.clone(), call.step.clone());
     let started_at = shared.seams.now();
     let answer = shared.caller.call(call).await;
     let duration = shared.seams.now().since(started_at);
@@ -124,23 +146,28 @@ async fn make(shared: &Shared, planned: Planned) -> Event {
             registration.as_deref().map_or((&unmapped, false), |it| (&it.codes, it.refusals_final));
         classify(operation, &answer.reply, &reading, codes, last_word)
     };
+    if let Some(permit) = permit {
+        permit.end(health(&answer.reply, &outcome));
+    }
     let failed = failed(&outcome, failures, attempt);
+    let named = Attempted { participant: &participant, step: &step_name, operation, attempt };
+    named.tell(shared, trace.as_ref(), (&outcome, &answer), (started_at, duration));
     let retry_after = retry_after(shared, &policy, failed, &outcome, answer.reply.retry_after());
     let call = CallFacts {
         started_at,
         duration,
         endpoint: answer.endpoint,
-        trace_id: trace_id(&traceparent),
+        trace_id: trace_id(&traceparent).to_owned(),
         reply: digest(&answer.reply),
     };
     Event::Answered { step, operation, attempt, outcome, retry_after, call }
 }
 
-/// How often it has failed, for the delay. What never left uses up no attempt and counts as no failure, and is still called ever
-/// more seldom: a participant that is away for an hour must not fill the history.
+/// How often it has failed, for the delay. What never left, or was refused because of our epoch, uses up no attempt and counts as no
+/// failure, and is still called ever more seldom: a participant that is away for an hour must not fill the history.
 fn failed(outcome: &Outcome, failures: u32, attempt: u32) -> u32 {
     match outcome {
-        Outcome::NotSent(_) => attempt,
+        Outcome::NotSent(_) | Outcome::Unknown { doubt: Doubt::StaleEpoch, .. } => attempt,
         _ => failures.saturating_add(1),
     }
 }
@@ -169,11 +196,6 @@ fn digest(reply: &Reply) -> Option<Digest> {
     }
 }
 
-/// The trace id within a W3C `traceparent`; empty when there is none.
-fn trace_id(traceparent: &str) -> String {
-    traceparent.split('-').nth(1).unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use amends_engine::outcome::Why;
@@ -186,5 +208,7 @@ mod tests {
         let unknown = Outcome::Unknown { doubt: Doubt::NoAnswer, why: Why::new("", "") };
         assert_eq!([1, 2, 9].map(|attempt| failed(&not_sent, 0, attempt)), [1, 2, 9]);
         assert_eq!(failed(&unknown, 0, 9), 1, "its failures alone count");
+        let stale = Outcome::Unknown { doubt: Doubt::StaleEpoch, why: Why::new("", "") };
+        assert_eq!(failed(&stale, 0, 9), 9);
     }
 }

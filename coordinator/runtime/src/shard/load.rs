@@ -73,6 +73,7 @@ impl Owner<'_> {
     }
 
     fn take_in(&mut self, loaded: Revived, waiting: Vec<Work>) {
+        self.tell_loaded(&loaded.saga);
         let key = loaded.saga.state.head.key.clone();
         let resident = self
             .residents
@@ -118,6 +119,7 @@ impl Owner<'_> {
             }
         }
         if last {
+            self.tell_recovered();
             self.horizon = self.horizon.max(Some(until));
             self.scanning = None;
             // Whoever watched and went away without a commit is noticed here.

@@ -7,16 +7,19 @@
 //!   clock ─────►┘ handles it: apply ──────┴──► only then: calls, replies, notices
 //! ```
 //!
-//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `calls.rs` starts calls, `reading.rs`
-//! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease. Invariant: nothing is called, answered or told before the
+//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `calls.rs` starts calls, `reading.rs`
+//! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease, `telling.rs` counts and traces. Invariant: nothing is called, answered or told before the
 //! commit that says so; a lost shard drops all its memory and starts from the store.
 
+mod admission;
 mod calls;
 mod load;
+mod overtaken;
 mod owner;
 mod reading;
 mod resident;
 mod supervise;
+mod telling;
 mod turn;
 
 use std::sync::Arc;
@@ -32,9 +35,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::coordinator::{Answered, Progress};
 use crate::error::RequestError;
+use crate::participant::protection::{Permit, Who};
 use crate::stored::Revived;
 
 pub(crate) use supervise::{ShardContext, Shared, supervise};
+pub use telling::Waits;
 
 /// Where the answer to a request goes.
 pub(crate) type Reply = oneshot::Sender<Result<Answered, RequestError>>;
@@ -58,6 +63,8 @@ pub(crate) enum Request {
     Ask { key: SagaKey, event: Event, expected_revision: Option<u64>, reply: Reply },
     /// Tell of every commit of a saga.
     Watch { key: SagaKey, reply: oneshot::Sender<watch::Receiver<Option<Progress>>> },
+    /// Say what the sagas in memory wait for.
+    Waits(oneshot::Sender<Waits>),
 }
 
 impl Request {
@@ -72,7 +79,7 @@ impl Request {
             Self::Ask { key, reply, .. } => {
                 let _ = reply.send(Err(error(&key)));
             }
-            Self::Watch { .. } => {}
+            Self::Watch { .. } | Self::Waits(_) => {}
         }
     }
 }
@@ -82,6 +89,8 @@ impl Request {
 pub(crate) enum ShardEvent {
     /// A call ended.
     Answered { key: SagaKey, event: Event },
+    /// An attempt that was held back may begin.
+    Admitted { who: Who, permit: Permit },
     /// Commits were made, or not.
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.

@@ -19,6 +19,7 @@ use crate::error::RequestError;
 use crate::seam::Running;
 use crate::snapshot::Snapshot;
 
+use super::admission::Admissions;
 use super::{Reply, StartRequest};
 
 /// Names one call: step, operation, attempt.
@@ -89,6 +90,8 @@ pub(crate) struct Staged {
     pub(crate) works: Vec<Work>,
     /// Whether it is the saga's first commit.
     pub(crate) is_start: bool,
+    /// Steps of which a reply differed from the first one.
+    pub(crate) differing: Vec<StepIndex>,
 }
 
 /// A saga in memory.
@@ -110,6 +113,8 @@ pub(crate) struct Resident {
     pub(crate) calls: BTreeMap<CallId, Running>,
     /// Its place among the owner's timers.
     pub(crate) timer: Option<Timestamp>,
+    /// What it may call, and what it waits for.
+    pub(crate) admissions: Admissions,
 }
 
 /// Parsed payloads.
@@ -135,6 +140,7 @@ impl Resident {
             queue: VecDeque::new(),
             calls: BTreeMap::new(),
             timer: None,
+            admissions: Admissions::default(),
         }
     }
 

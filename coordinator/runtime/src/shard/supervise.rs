@@ -20,9 +20,12 @@ use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::RequestError;
 use crate::floor::Floor;
+use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
+use crate::telemetry::Telemetry;
 
+use super::overtaken::Overtaken;
 use super::owner::{Ended, Owner};
 use super::{Request, ShardEvent};
 
@@ -42,14 +45,19 @@ struct Trouble {
     refusals: u32,
     /// What it said last.
     why: String,
+    /// A participant had seen a newer owner.
+    overtaken: Overtaken,
 }
 
 impl Trouble {
     /// Said once for as long as the store says the same, since every shard has the same to say.
-    fn refused(&mut self, shard: ShardId, error: &StoreError) {
+    fn refused(&mut self, shard: ShardId, error: &StoreError, cluster: &Cluster) {
         let why = crate::error::with_sources(error);
-        if !error.is_said_by_store() && (self.refusals == 0 || self.why != why) {
-            tracing::warn!(shard = shard.0, error = why, "the shard can't be acquired; trying again");
+        if matches!(error, StoreError::Held { .. }) {
+            // Two nodes that see differently for a moment meet here: as it is meant.
+            tracing::debug!(shard = shard.0, error = why, "another node has the shard");
+        } else if !error.is_said_by_store() && (self.refusals == 0 || self.why != why) {
+            cluster.say(format!("shards can't be acquired; trying again: {why}"));
         }
         self.refusals = self.refusals.saturating_add(1);
         self.why = why;
@@ -64,7 +72,9 @@ pub(crate) struct Shared {
     pub(crate) definitions: Definitions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) caller: Arc<dyn ParticipantCaller>,
+    pub(crate) protection: Arc<Protection>,
     pub(crate) seams: Seams,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// What a shard's owner needs for all its tenures.
@@ -125,12 +135,13 @@ impl ShardContext {
                 if let StoreError::Held { .. } = error {
                     self.table().set_here(self.shard, false);
                 }
-                trouble.refused(self.shard, &error);
+                trouble.refused(self.shard, &error, &self.cluster);
                 return Ended::Lost;
             }
         };
         trouble.refusals = 0;
         let lease = acquired.lease;
+        let is_known = matches!(self.table().place(self.shard), Place::Frozen(_));
         let may = self.table().acquired(&acquired);
         let ended = match may {
             Ok(()) => {
@@ -138,17 +149,24 @@ impl ShardContext {
                 self.table().set_here(self.shard, true);
                 // Others have requests for it.
                 self.cluster.tell();
-                tenure(self, lease, asked_at, requests, orders).await
+                self.shared.telemetry.meters.acquired();
+                self.shared.telemetry.tally.began(lease);
+                tenure(self, (lease, asked_at), trouble.overtaken, requests, orders).await
             }
             Err(lost) => {
-                if !trouble.frozen {
+                if !is_known {
                     tracing::error!("{lost}");
+                    self.shared.telemetry.meters.store_lost();
                 }
                 Ended::Lost
             }
         };
         trouble.frozen = may.is_err();
+        if let Ended::Overtaken(overtaken) = ended {
+            trouble.overtaken = overtaken;
+        }
         self.table().ended(self.shard);
+        self.shared.telemetry.tally.ended(self.shard);
         if ended == Ended::Left {
             // What comes from now on goes to the next owner.
             self.table().set_here(self.shard, false);
@@ -222,8 +240,8 @@ async fn answer_until<T>(
 
 async fn tenure(
     context: &ShardContext,
-    lease: Lease,
-    asked_at: Timestamp,
+    (lease, asked_at): (Lease, Timestamp),
+    overtaken: Overtaken,
     requests: &mut mpsc::Receiver<Request>,
     orders: &mut watch::Receiver<Order>,
 ) -> Ended {
@@ -238,11 +256,13 @@ async fn tenure(
         events,
         horizon: None,
         scanning: None,
+        asked_at,
         renew_at: asked_at + context.config.lease / 3,
         valid_until: valid_until(asked_at, context.config.lease),
         renewing: None,
         leaving: None,
         ended: None,
+        overtaken,
     };
     owner.run(own, requests, orders).await
 }
@@ -257,7 +277,7 @@ impl Owner<'_> {
     /// Renews the lease in time, and ends the tenure when it has run out by our own clock.
     pub(super) fn keep_lease(&mut self, now: Timestamp) {
         if now >= self.valid_until {
-            tracing::warn!(shard = self.lease.shard.0, "the lease ran out before it could be renewed");
+            self.context.cluster.say("leases ran out before they could be renewed");
             self.ended = Some(Ended::Lost);
         } else if now >= self.renew_at && self.renewing.is_none() {
             let (shared, events) = (self.context.shared.clone(), self.events.clone());
@@ -279,14 +299,14 @@ impl Owner<'_> {
                 self.renew_at = asked_at + self.context.config.lease / 3;
             }
             Err(StoreError::LeaseLost) => {
-                tracing::warn!(shard = self.lease.shard.0, "another node has the shard");
+                self.context.cluster.say("another owner has shards that this node had");
                 self.ended = Some(Ended::Lost);
             }
             // Tried again at once by the clock, until the lease runs out by our own reckoning.
             Err(error) => {
                 if !error.is_said_by_store() {
-                    let error = crate::error::with_sources(&error);
-                    tracing::warn!(shard = self.lease.shard.0, error, "the lease couldn't be renewed");
+                    let why = crate::error::with_sources(&error);
+                    self.context.cluster.say(format!("leases couldn't be renewed: {why}"));
                 }
                 self.renew_at = self.context.seams.now() + TRY_AGAIN;
             }

@@ -10,13 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use amends_definition::{Compiled, Scope};
 use amends_engine::effect::Effect;
 use amends_engine::event::Event;
-use amends_engine::history::HistoryEntry;
+use amends_engine::history::{self, HistoryEntry};
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::{Saga, StuckReason};
 use amends_engine::standing;
 use amends_engine::time::Timestamp;
-use amends_engine::{Applied, IllegalEvent, apply, next_due, outstanding, unprepared};
+use amends_engine::{Applied, Attempt, IllegalEvent, apply, apply_admitting, next_due, outstanding, unprepared};
 use amends_store::{Commit, IndexRow, Lease, OpId, record};
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ pub(crate) struct Change {
     /// Whether there is anything to commit.
     pub(crate) changed: bool,
 }
+
+/// Says whether an attempt may begin; see [`apply_admitting`].
+pub(crate) type Admit<'a> = &'a mut dyn FnMut(Attempt<'_>) -> bool;
 
 /// What became of one event within a turn.
 pub(crate) enum Step {
@@ -58,9 +61,9 @@ impl Change {
         self.saga.state.revision + u64::from(self.changed)
     }
 
-    /// Applies one event. A panic parks the saga.
-    pub(crate) fn apply(&mut self, event: &Event, now: Timestamp) -> Step {
-        let applied = catch_unwind(AssertUnwindSafe(|| apply(&self.saga, event, now)));
+    /// Applies one event; `admit` says which attempts may begin. A panic parks the saga.
+    pub(crate) fn apply(&mut self, event: &Event, now: Timestamp, admit: Admit<'_>) -> Step {
+        let applied = catch_unwind(AssertUnwindSafe(|| apply_admitting(&self.saga, event, now, admit)));
         match applied {
             Ok(Ok(Applied::Changed(changed))) => {
                 self.saga = changed.saga;
@@ -96,12 +99,13 @@ impl Change {
         values: &mut Values,
         stored: &BTreeMap<PayloadKey, Payload>,
         now: Timestamp,
+        admit: Admit<'_>,
     ) {
         while let Some((step, operation)) = unprepared(&self.saga) {
             self.fill(values, stored, compiled.reads(step));
             let event = catch_unwind(AssertUnwindSafe(|| self.evaluate(compiled, values, step, operation)));
             match event {
-                Ok(event) => match self.apply(&event, now) {
+                Ok(event) => match self.apply(&event, now, admit) {
                     Step::Changed => {}
                     // An answer that the state doesn't take would be asked for again for ever.
                     Step::Same | Step::Refused(_) => {
@@ -139,6 +143,12 @@ impl Change {
                 values.outputs.insert(*step, parse(output));
             }
         }
+    }
+
+    /// The steps of which a repeat gave another reply than the first.
+    pub(crate) fn differing(&self) -> Vec<StepIndex> {
+        let differs = self.history.iter().filter(|entry| entry.change == history::Change::Nondeterministic);
+        differs.filter_map(|entry| entry.step).collect()
     }
 
     /// The commit that makes this change durable, and the saga with its new revision.

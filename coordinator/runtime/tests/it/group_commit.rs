@@ -10,7 +10,7 @@ use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, Sag
 use amends_engine::payload::Payload;
 use amends_engine::saga::Phase;
 use amends_engine::time::Timestamp;
-use amends_runtime::participant::{Answer, Call, Directory, ParticipantCaller, Reply};
+use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, ParticipantCaller, Registration, Reply};
 use amends_runtime::seam::Seams;
 use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
 use amends_store::{OpenOptions, SqliteStore, Store as _};
@@ -66,6 +66,16 @@ fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
     compiler.encode_file_descriptor_set().into()
 }
 
+/// All are to be called at once, which is more than a participant gets by default.
+fn without_limits(namespace: &Namespace) -> Arc<Directory> {
+    let directory = Directory::new();
+    let endpoint = Endpoint::parse("http://echo:1").expect("an address");
+    let mut echo = Registration::new(vec![endpoint], false, Codes::new(), None).expect("a registration");
+    echo.limits.concurrency = 1_000;
+    directory.put(namespace.clone(), ParticipantName::parse("echo").expect("name"), echo);
+    Arc::new(directory)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_sync_serves_many_sagas() {
     const SAGAS: u64 = 400;
@@ -81,9 +91,10 @@ async fn one_sync_serves_many_sagas() {
         config: RuntimeConfig::default(),
         store: store.clone(),
         caller: caller.clone(),
-        directory: Arc::new(Directory::new()),
+        directory: without_limits(&namespace),
         peers: Arc::new(Alone),
         seams: Seams::system(),
+        telemetry: Arc::default(),
     })
     .await;
 

@@ -3,3 +3,4 @@
 mod group_commit;
 mod http;
 mod participant;
+mod stale_epoch;

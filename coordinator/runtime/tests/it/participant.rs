@@ -5,5 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod calls;
+mod egress;
 mod reflection;
 mod servers;
+mod signing;
+mod tls;

@@ -9,6 +9,7 @@
 mod cost;
 mod determinism;
 mod exhaustive;
+mod outage;
 #[cfg(feature = "planted")]
 mod planted;
 mod seeds;

@@ -20,10 +20,28 @@ pub(super) fn special(ip: IpAddr) -> Option<&'static str> {
             Some("a metadata service of a cloud")
         }
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("an IPv4 address written as IPv6"),
+        // Who allows NAT64 or all of IPv6 means the internet behind it, not what hides there.
+        IpAddr::V6(v6) if embedded(v6).is_some_and(|v4| !is_public(v4.into()) || special(v4.into()).is_some()) => {
+            Some("an IPv6 form of an IPv4 address that isn't public")
+        }
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("link-local"),
         IpAddr::V6(v6) if v6 == Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254) => {
             Some("a metadata service of a cloud")
         }
+        _ => None,
+    }
+}
+
+/// The IPv4 address that a gateway would send packets for this address on to: IPv4-compatible, 6to4, Teredo, NAT64 and ISATAP.
+fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0..=1] => None,
+        [0, 0, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0x2002, high, low, ..] => v4(high, low),
+        [0x2001, 0, _, _, _, _, high, low] => v4(!high, !low),
+        [0x64, 0xff9b, _, _, _, _, high, low] => v4(high, low),
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => v4(high, low),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ fn passes(egress: &Egress, host: &str, address: &str) -> bool {
 }
 
 /// Whatever is allowed as a class, these are not.
-const SPECIAL: [&str; 11] = [
+const SPECIAL: [&str; 20] = [
     "0.0.0.0:80",
     "169.254.169.254:80",
     "169.254.0.1:80",
@@ -24,6 +24,16 @@ const SPECIAL: [&str; 11] = [
     "[fe80::1]:80",
     "[fd00:ec2::254]:80",
     "[::ffff:93.184.216.34]:80",
+    "[::ffff:169.254.169.254]:80",
+    // The metadata address and others by way of 6to4, NAT64 (both prefixes), IPv4-compatible, Teredo and ISATAP addresses.
+    "[2002:a9fe:a9fe::1]:80",
+    "[64:ff9b::a9fe:a9fe]:80",
+    "[64:ff9b::7f00:1]:80",
+    "[64:ff9b:1::a00:1]:80",
+    "[::a9fe:a9fe]:80",
+    "[2001:0:4136:e378:8000:63bf:5601:5601]:80",
+    "[fd00::5efe:a9fe:a9fe]:80",
+    "[64:ff9b::a83f:8110]:80",
 ];
 
 #[test]
@@ -32,6 +42,9 @@ fn by_default_the_internet_and_this_machine() {
     for address in ["93.184.216.34:443", "[2606:2800:220:1::1]:443", "127.0.0.1:80", "127.8.8.8:80", "[::1]:80"] {
         assert!(passes(&egress, "shop.example", address), "{address}");
     }
+    // An internet of IPv6 only reaches the other one so.
+    let nat64 = Egress::new(vec!["64:ff9b::/96".parse().unwrap()], Vec::new());
+    assert!(passes(&nat64, "shop.example", "[64:ff9b::5db8:d822]:443"));
     let private = [
         "10.1.2.3:80",
         "172.16.0.1:80",
@@ -95,6 +108,7 @@ fn special_addresses_pass_only_by_their_own_name() {
         let ip = socket.ip().to_string();
         assert!(passes(&egress(&[&ip]), "evil.example", address), "{ip}");
         assert!(passes(&egress(&[address]), "evil.example", address), "{address}");
+        assert!(!passes(&egress(&["64:ff9b::/96", "2002::/16", "fd00::/8"]), "evil.example", address), "{address}");
         assert_eq!(by_class.check("evil.example", socket).unwrap_err().entry, ip, "the mend works");
     }
 }

@@ -174,7 +174,7 @@ fn call() -> Call {
 #[test]
 fn a_call_carries_the_metadata_of_the_design() {
     let endpoint = Endpoint::parse("http://pay:7501").unwrap();
-    let request = request(&call(), &endpoint).unwrap();
+    let request = request(&call(), &endpoint, &[], Timestamp(0)).unwrap();
     assert_eq!(request.uri(), "http://pay:7501/payment.v1.Payment/Refund");
     let expected = [
         ("amends-saga-id", "order-1"),
@@ -202,7 +202,7 @@ fn a_call_carries_the_metadata_of_the_design() {
 fn what_doesnt_apply_is_left_out() {
     let bare =
         Call { expects_succeeded: false, origin: Origin::default(), traceparent: "bad\nvalue".to_owned(), ..call() };
-    let request = request(&bare, &Endpoint::parse("http://pay:7501").unwrap()).unwrap();
+    let request = request(&bare, &Endpoint::parse("http://pay:7501").unwrap(), &[], Timestamp(0)).unwrap();
     assert!(!request.headers().contains_key("amends-expects"));
     assert!(!request.headers().contains_key("amends-saga-begun") && !request.headers().contains_key("amends-floor"));
     assert!(!request.headers().contains_key("traceparent"));
@@ -213,7 +213,7 @@ fn a_path_cant_change_whom_we_call() {
     let endpoint = Endpoint::parse("http://pay:7501").unwrap();
     for path in ["@evil:1/x", "evil:1/x", "", "//evil:1/x", "/ok?x", "/with space"] {
         let odd = Call { path: path.to_owned(), ..call() };
-        if let Ok(request) = request(&odd, &endpoint) {
+        if let Ok(request) = request(&odd, &endpoint, &[], Timestamp(0)) {
             assert_eq!(request.uri().authority().unwrap(), "pay:7501", "{path}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use amends_engine::time::Timestamp;
 
-use super::super::ejection::Ejection;
+use super::super::ejection::Health;
 use super::super::endpoint::Endpoint;
 use super::super::pools::Way;
 use super::connect::{Connector, Sender};
@@ -25,14 +25,9 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(super) struct Line {
     endpoint: Endpoint,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
+    health: Arc<Health>,
     /// Ready for a call; the last one given back is the last in the list.
-    idle: Vec<(Sender, Timestamp)>,
-    ejection: Ejection,
+    idle: Mutex<Vec<(Sender, Timestamp)>>,
 }
 
 /// A connection for one call.
@@ -44,8 +39,8 @@ pub(super) struct Taken {
 }
 
 impl Way for Line {
-    fn to(endpoint: Endpoint) -> Self {
-        Self { endpoint, state: Mutex::default() }
+    fn to(endpoint: Endpoint, health: Arc<Health>) -> Self {
+        Self { endpoint, health, idle: Mutex::default() }
     }
 
     fn endpoint(&self) -> &Endpoint {
@@ -55,7 +50,7 @@ impl Way for Line {
 
 impl Line {
     /// A connection that is kept, or a new one; the error says why there is none.
-    pub(super) async fn take(&self, connector: &Connector, seams: &Seams) -> Result<Taken, String> {
+    pub(super) async fn take(&self, connector: Connector<'_>, seams: &Seams) -> Result<Taken, String> {
         match self.kept(seams.now()) {
             Some(sender) => Ok(Taken { sender, used: true }),
             None => self.connect(connector, seams).await,
@@ -63,18 +58,18 @@ impl Line {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self, connector: &Connector, seams: &Seams) -> Result<Taken, String> {
-        if let Some(why) = self.state().ejection.reason(seams.now()) {
+    pub(super) async fn connect(&self, connector: Connector<'_>, seams: &Seams) -> Result<Taken, String> {
+        if let Some(why) = self.health.lock().unreached_because(seams.now()) {
             return Err(why.to_owned());
         }
         match connector.connect(&self.endpoint).await {
             Ok(sender) => {
-                self.state().ejection = Ejection::default();
+                self.health.lock().reached();
                 Ok(Taken { sender, used: false })
             }
             Err(error) => {
                 let why = with_sources(&error);
-                self.state().ejection.eject(seams.now(), why.clone());
+                self.health.lock().not_reached(seams.now(), why.clone());
                 Err(why)
             }
         }
@@ -85,22 +80,22 @@ impl Line {
         let (line, seams) = (self.clone(), seams.clone());
         seam::spawn(async move {
             if sender.ready().await.is_ok() {
-                let mut state = line.state();
-                if state.idle.len() < IDLE_MAX {
-                    state.idle.push((sender, seams.now()));
+                let mut idle = line.idle();
+                if idle.len() < IDLE_MAX {
+                    idle.push((sender, seams.now()));
                 }
             }
         });
     }
 
     fn kept(&self, now: Timestamp) -> Option<Sender> {
-        let mut state = self.state();
-        state.idle.retain(|(sender, since)| now.since(*since) < IDLE_TIME_MAX && sender.is_ready());
-        state.idle.pop().map(|(sender, _)| sender)
+        let mut idle = self.idle();
+        idle.retain(|(sender, since)| now.since(*since) < IDLE_TIME_MAX && sender.is_ready());
+        idle.pop().map(|(sender, _)| sender)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Sender, Timestamp)>> {
         // Nothing panics while the lock is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@
 //! request back, not a byte of it was written, and a new connection takes it: that is the one case in which a request is handed
 //! over twice. Invariant: as in `grpc.rs`, [`Reply::NotSent`] needs proof once a request was handed over, and giving it back is
 //! the only one that HTTP/1.1 has. Redirects are never followed. What is on the wire is in `wire.rs`, how connections are made
-//! and kept in `connect.rs` and `line.rs`, who is signed for in `sign.rs`.
+//! and kept in `dial.rs`, `connect.rs` and `line.rs`, who is signed for in `sign.rs`.
 
 mod connect;
 mod line;
@@ -13,89 +13,83 @@ mod wire;
 
 use std::sync::Arc;
 
+use amends_engine::ids::{Namespace, ParticipantName};
 use async_trait::async_trait;
-use rustls::pki_types::CertificateDer;
 
+use super::dial::Outgoing;
 use super::directory::Directory;
-use super::egress::Egress;
-use super::pools::{Pool, Pools, Way as _};
-use super::secret::{Keyring, SigningKey};
-use super::{Answer, Call, ParticipantCaller, Reply};
+use super::pools::{Picked, Pool, Pools, Way as _};
+use super::verdict::Verdict;
+use super::{Answer, Call, EndpointState, ParticipantCaller, Reply};
 use crate::error::with_sources;
 use crate::seam::Seams;
 use connect::Connector;
-pub use connect::{Resolve, SystemResolver, UnusableRoot};
 use line::{Line, Taken};
-
-/// How HTTP participants are called.
-#[derive(Debug)]
-pub struct HttpSettings {
-    /// Which addresses may be connected to.
-    pub egress: Arc<Egress>,
-    /// Where names are looked up.
-    pub resolver: Arc<dyn Resolve>,
-    /// The secrets that requests are signed with.
-    pub keyring: Arc<Keyring>,
-    /// Certificate authorities to trust besides the public ones.
-    pub roots: Vec<CertificateDer<'static>>,
-    /// Longest reply that is read, in bytes.
-    pub reply_bytes_max: usize,
-}
 
 /// Calls HTTP participants.
 #[derive(Debug)]
 pub struct HttpCaller {
     pools: Pools<Line>,
     seams: Seams,
-    keyring: Arc<Keyring>,
-    connector: Connector,
+    outgoing: Outgoing,
     reply_bytes_max: usize,
 }
 
 impl HttpCaller {
-    /// Finds participants in `directory`.
-    pub fn new(directory: Arc<Directory>, seams: Seams, settings: HttpSettings) -> Result<Self, UnusableRoot> {
-        let HttpSettings { egress, resolver, keyring, roots, reply_bytes_max } = settings;
-        let connector = Connector::new(egress, resolver, roots)?;
-        Ok(Self { pools: Pools::new(directory), seams, keyring, connector, reply_bytes_max })
+    /// Finds participants in `directory` and reads replies of at most `reply_bytes_max` bytes.
+    pub fn new(directory: Arc<Directory>, seams: Seams, outgoing: Outgoing, reply_bytes_max: usize) -> Self {
+        Self { pools: Pools::new(directory), seams, outgoing, reply_bytes_max }
+    }
+
+    fn connector<'a>(&'a self, pool: &'a Pool<Line>) -> Connector<'a> {
+        Connector { outgoing: &self.outgoing, tls: &pool.registration().tls }
+    }
+
+    /// How the addresses of a participant stand, as far as this node knows.
+    pub fn endpoints(&self, namespace: &Namespace, name: &ParticipantName) -> Vec<EndpointState> {
+        self.pools.states(namespace, name, self.seams.now())
     }
 
     async fn attempt(&self, call: &Call, pool: &Pool<Line>, progress: &mut Progress) -> Reply {
-        let keys: Result<Vec<SigningKey>, String> =
-            pool.registration.signing.iter().map(|reference| self.keyring.get(reference)).collect();
-        let keys = match keys {
+        let keys = match self.outgoing.keys(&pool.registration().signing) {
             Ok(keys) => keys,
             // Unsigned, it would be refused, or worse: taken from somebody who isn't us.
             Err(why) => return Reply::NotSent(format!("the request can't be signed: {why}")),
         };
-        let (line, taken) = match self.take(pool, progress).await {
+        let (picked, taken) = match self.take(pool, call, progress).await {
             Ok(found) => found,
             Err(why) => return Reply::NotSent(why),
         };
-        let request = match wire::request(call, line.endpoint(), &keys, self.seams.now()) {
+        let request = match wire::request(call, picked.way.endpoint(), &keys, self.seams.now()) {
             Ok(request) => request,
             Err(error) => return Reply::NotSent(with_sources(&error)),
         };
-        self.exchange(line, taken, request, progress).await
+        let line = picked.way.clone();
+        progress.picked = Some(picked);
+        self.exchange((&line, self.connector(pool)), taken, request, progress).await
     }
 
-    /// A connection to the address whose turn it is, or to the next that can be reached.
-    async fn take<'p>(&self, pool: &'p Pool<Line>, progress: &mut Progress) -> Result<(&'p Arc<Line>, Taken), String> {
-        let mut why = String::new();
-        for line in pool.in_turn() {
-            progress.endpoint = line.endpoint().to_string();
-            match line.take(&self.connector, &self.seams).await {
-                Ok(taken) => return Ok((line, taken)),
-                Err(reason) => why = reason,
+    /// A connection to the address that is picked, or to the next that can be reached.
+    async fn take(
+        &self,
+        pool: &Pool<Line>,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> Result<(Picked<Line>, Taken), String> {
+        let mut search = pool.search(call);
+        while let Some(picked) = search.next(&self.seams) {
+            progress.endpoint = picked.way.endpoint().to_string();
+            if let Ok(taken) = picked.way.take(self.connector(pool), &self.seams).await {
+                return Ok((picked, taken));
             }
         }
-        Err(why)
+        Err(search.why_none(self.seams.now()))
     }
 
     /// Sends the request and reads the answer. From here on nothing is certain without proof.
     async fn exchange(
         &self,
-        line: &Arc<Line>,
+        (line, connector): (&Arc<Line>, Connector<'_>),
         taken: Taken,
         request: http::Request<http_body_util::Full<bytes::Bytes>>,
         progress: &mut Progress,
@@ -109,7 +103,7 @@ impl HttpCaller {
         {
             // Given back: not a byte has left. A new connection is tried once, and is not a second attempt.
             progress.handed_over = false;
-            sender = match line.connect(&self.connector, &self.seams).await {
+            sender = match line.connect(connector, &self.seams).await {
                 Ok(fresh) => fresh.sender,
                 Err(why) => return Reply::NotSent(why),
             };
@@ -145,6 +139,9 @@ impl ParticipantCaller for HttpCaller {
             false => Reply::NotSent("no connection within the attempt's time".to_owned()),
             true => Reply::NoAnswer,
         });
+        if let Some(picked) = &progress.picked {
+            pool.note(picked, &call, Verdict::of(&reply), self.seams.now());
+        }
         Answer { reply, endpoint: progress.endpoint }
     }
 }
@@ -153,5 +150,6 @@ impl ParticipantCaller for HttpCaller {
 #[derive(Debug, Default)]
 struct Progress {
     endpoint: String,
+    picked: Option<Picked<Line>>,
     handed_over: bool,
 }

@@ -26,6 +26,28 @@ fn the_stored_form_is_read_back() {
     assert_eq!(Registration::decode(small.encode()).unwrap(), small);
 }
 
+#[test]
+fn limits_are_stored_only_where_somebody_has_changed_them() {
+    use super::super::protection::{BreakerMode, Rate};
+    use amends_engine::time::Timestamp;
+
+    let change = LimitsChange { at: Timestamp(7), principal: "ops".to_owned(), reason: "slow".to_owned() };
+    let limits = Limits {
+        concurrency: 8,
+        rate: Some(Rate(2_500)),
+        resume_rate: Some(Rate(1)),
+        breaker: BreakerMode::Held,
+        ..Limits::default()
+    };
+    let changed = Registration { limits, limits_change: Some(change.clone()), ..registration() };
+    assert_eq!(Registration::decode(changed.encode()).unwrap(), changed);
+    // What nobody could keep to reads as the default, and the participant isn't lost for it.
+    let still = Limits { concurrency: 0, ..changed.limits.clone() };
+    let still = Registration { limits: still, ..changed };
+    let read = Registration::decode(still.encode()).unwrap();
+    assert_eq!((read.limits, read.limits_change), (Limits::default(), Some(change)));
+}
+
 /// As released: must be readable, and be what is written, for as long as format 1 is.
 #[test]
 fn format_1_stays_what_it_was() {
@@ -46,8 +68,28 @@ fn format_2_stays_what_it_was() {
     assert_eq!(http.encode().as_ref(), golden);
     assert_eq!(Registration::decode(Bytes::from_static(golden)).unwrap(), http);
     // The same codes and addresses mean nothing in the other format.
-    assert!(Registration::decode(Bytes::from_static(b"\x08\x01\x12\x0dhttps://a:443")).is_err());
+    assert!(Registration::decode(Bytes::from_static(b"\x08\x01\x12\x09https://a")).is_err());
     assert!(Registration::decode(Bytes::from_static(b"\x08\x02\x12\x0ahttp://a:1\x22\x04\x08\x05\x10\x04")).is_err());
+}
+
+fn discovered() -> Registration {
+    let source = |text: &str| Source::parse(text).unwrap().unwrap();
+    let discovery = Discovery {
+        sources: vec![source("http+dns://pay:1"), source("https+srv://_grpc._tcp.pay")],
+        self_registration: true,
+        balancing: Balancing::SagaHash,
+        weights: [("http://a:1".to_owned(), 3)].into(),
+    };
+    let endpoints = Endpoints { fixed: vec![endpoint("http://a:1")], discovery };
+    Registration::found(endpoints, false, Codes::new(), None).unwrap()
+}
+
+#[test]
+fn how_addresses_are_found_is_stored_beside_them() {
+    let golden = b"\x08\x01\x12\x0ahttp://a:1\xa2\x01\x10http+dns://pay:1\xa2\x01\x1ahttps+srv://_grpc._tcp.pay\
+        \xa8\x01\x01\xb0\x01\x03\xba\x01\x0e\x0a\x0ahttp://a:1\x10\x03";
+    assert_eq!(discovered().encode().as_ref(), golden);
+    assert_eq!(Registration::decode(Bytes::from_static(golden)).unwrap(), discovered());
 }
 
 #[test]
@@ -57,6 +99,8 @@ fn what_cant_be_read_is_refused_and_says_why() {
     assert!(read(Record { format: 3, ..good.clone() }).contains("format 3"));
     assert!(read(Record { endpoints: vec![], ..good.clone() }).contains("no address"));
     assert!(read(Record { endpoints: vec!["a".to_owned()], ..good.clone() }).contains("address can't be read"));
+    assert!(read(Record { sources: vec!["a".to_owned()], ..good.clone() }).contains("source of addresses"));
+    assert!(read(Record { balancing: 9, ..good.clone() }).contains("in way 9"));
     assert!(read(Record { codes: [(0, 1)].into(), ..good.clone() }).contains("maps code 0"));
     assert!(read(Record { codes: [(1, 9)].into(), ..good }).contains("meaning 9"));
     assert!(Registration::decode(Bytes::from_static(b"\xff\xff")).is_err());
@@ -73,4 +117,23 @@ fn a_registration_is_checked() {
     assert_eq!(new(twice).unwrap_err().to_string(), "endpoints: http://a:1 is there twice");
     let bad = Registration::new(vec![endpoint("http://a:1")], false, Codes::new(), Some(Bytes::from_static(b"\xff")));
     assert!(bad.unwrap_err().to_string().starts_with("descriptor_set:"));
+}
+
+#[test]
+fn how_addresses_are_found_is_checked() {
+    let new = |fixed: Vec<Endpoint>, discovery: Discovery| {
+        let registration = Registration::found(Endpoints { fixed, discovery }, false, Codes::new(), None);
+        registration.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let source = |port: u16| Source::parse(&format!("http+dns://pay:{port}")).unwrap().unwrap();
+    let sources =
+        |ports: &[u16]| Discovery { sources: ports.iter().map(|port| source(*port)).collect(), ..Discovery::default() };
+    assert_eq!(new(vec![], sources(&[1])), Ok(()));
+    assert_eq!(new(vec![], Discovery { self_registration: true, ..Discovery::default() }), Ok(()));
+    assert_eq!(new(vec![], sources(&[1, 2, 1])), Err("endpoints: http+dns://pay:1 is there twice".to_owned()));
+    assert!(new(vec![], sources(&[1, 2, 3, 4, 5, 6, 7, 8, 9])).unwrap_err().contains("at most 8"));
+    for (address, weight) in [("http://a:1", 0), ("http://a:1", 1001), ("http://b:1", 1)] {
+        let weighted = Discovery { weights: [(address.to_owned(), weight)].into(), ..Discovery::default() };
+        assert!(new(vec![endpoint("http://a:1")], weighted).unwrap_err().starts_with("weights:"), "{address} {weight}");
+    }
 }

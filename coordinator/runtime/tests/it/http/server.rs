@@ -8,8 +8,8 @@ use amends_definition::HttpRequest;
 use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{
-    Answer, Call, Codes, Directory, Egress, Endpoint, HttpCaller, HttpSettings, Keyring, Origin, ParticipantCaller,
-    Registration, Resolve, SecretReference, SystemResolver,
+    Answer, Call, Codes, Directory, Egress, Endpoint, HttpCaller, Keyring, Origin, Outgoing, ParticipantCaller,
+    Registration, Resolve, SecretReference, SystemResolver, Trust,
 };
 use amends_runtime::seam::{Clock, Entropy, Seams};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -159,12 +159,13 @@ pub(super) struct Setting {
     pub(super) egress: Egress,
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) keyring: Arc<Keyring>,
-    pub(super) roots: Vec<rustls_pki_types::CertificateDer<'static>>,
+    pub(super) trust: Arc<Trust>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { egress: Egress::default(), resolver: Arc::new(SystemResolver), keyring: Arc::default(), roots: vec![] }
+        let trust = Arc::new(Trust::public().unwrap());
+        Self { egress: Egress::default(), resolver: Arc::new(SystemResolver), keyring: Arc::default(), trust }
     }
 }
 
@@ -185,9 +186,9 @@ impl Caller {
         let clock = TestClock(Arc::new(Mutex::new(1_700_000_000_000)));
         let directory = Arc::new(Directory::new());
         let seams = Seams::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
-        let Setting { egress, resolver, keyring, roots } = setting;
-        let settings = HttpSettings { egress: Arc::new(egress), resolver, keyring, roots, reply_bytes_max: 64 };
-        let caller = HttpCaller::new(directory.clone(), seams, settings).unwrap();
+        let Setting { egress, resolver, keyring, trust } = setting;
+        let outgoing = Outgoing { egress: Arc::new(egress), resolver, keyring, trust };
+        let caller = HttpCaller::new(directory.clone(), seams, outgoing, 64);
         let caller = Self { clock, directory, caller };
         let endpoints = urls.iter().map(|url| Endpoint::parse_http(url).unwrap()).collect();
         let registration = Registration::new_http(endpoints, false, Codes::new(), signing.to_vec()).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_engine::ids::{Namespace, Operation, ParticipantName};
+use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey};
 use amends_runtime::participant::{Call, Code, Endpoint, ErrorInfo, Reply, Status};
 use amends_runtime::seam::spawn;
 use bytes::Bytes;
@@ -68,7 +68,7 @@ async fn the_request_arrives_with_its_metadata_and_the_reply_comes_back() {
 async fn where_nobody_listens_nothing_was_sent() {
     let endpoint = nobody().await;
     let answer = Caller::new([endpoint.clone()]).call(charge()).await;
-    assert!(matches!(&answer.reply, Reply::NotSent(why) if why.contains("refused")), "{answer:?}");
+    assert!(matches!(&answer.reply, Reply::NotSent(why) if why.contains("nobody answers there")), "{answer:?}");
     assert_eq!(answer.endpoint, endpoint.to_string());
 }
 
@@ -275,7 +275,10 @@ async fn an_address_that_failed_is_left_alone_for_a_while() {
     let _server = servers::raw_at(TcpListener::bind(address).await.unwrap(), |_| async { ok(b"", &[], &[]) });
     caller.clock.advance(Duration::from_millis(99));
     let answer = caller.call(charge()).await;
-    assert!(matches!(&answer.reply, Reply::NotSent(why) if why.contains("refused")), "still ejected: {answer:?}");
+    assert!(
+        matches!(&answer.reply, Reply::NotSent(why) if why.contains("nobody answers there")),
+        "still ejected: {answer:?}"
+    );
     caller.clock.advance(Duration::from_millis(1));
     assert_eq!(caller.call(charge()).await.reply, ok_reply(b"", false));
 }
@@ -297,7 +300,35 @@ async fn addresses_take_turns_and_dead_ones_are_passed_over() {
         assert_eq!(caller.call(charge()).await.reply, ok_reply(b"", false));
     }
     let served: Vec<usize> = served.iter().map(|count| count.load(Ordering::SeqCst)).collect();
-    assert_eq!(served, [2, 4], "the second one is next when it is the dead one's turn");
+    assert_eq!(served, [3, 3], "the dead one's turn is shared by the others");
+}
+
+#[tokio::test]
+async fn calls_that_come_while_somebody_connects_wait_for_that_connection() {
+    let server = raw(|_| async { ok(b"", &[], &[]) }).await;
+    let caller = Caller::new([server.endpoint()]);
+    let answers = futures::future::join_all((0..20).map(|_| caller.call(charge()))).await;
+    assert!(answers.iter().all(|answer| answer.reply == ok_reply(b"", false)), "{answers:?}");
+}
+
+/// One answers, one breaks every call off: a call and its retry never both go to the bad one.
+#[tokio::test]
+async fn a_retry_goes_elsewhere_than_the_attempt_that_failed() {
+    let good = raw(|_| async { ok(b"", &[], &[]) }).await;
+    let bad = bare(|_| Then::Close).await;
+    let caller = Caller::new([bad.clone(), good.endpoint()]);
+    let mut broken = 0;
+    for saga in 0..20 {
+        let id = SagaId::parse(&format!("order-{saga}")).unwrap();
+        let first = Call { key: SagaKey { id, ..charge().key }, ..charge() };
+        let answer = caller.call(first.clone()).await;
+        if answer.endpoint == bad.as_str() {
+            broken += 1;
+            let retry = caller.call(Call { attempt: 2, ..first }).await;
+            assert_eq!((retry.endpoint.as_str(), retry.reply), (good.endpoint().as_str(), ok_reply(b"", false)));
+        }
+    }
+    assert_eq!(broken, 5, "then it is ejected");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Descriptors by server reflection.
 
 use amends_engine::ids::ParticipantName;
-use amends_runtime::participant::{Endpoint, ReflectionError, fetch_descriptors};
+use amends_runtime::participant::{Endpoint, ReflectionError, TlsSettings, fetch_descriptors};
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::DescriptorPool;
@@ -67,7 +67,8 @@ async fn v1() -> Server {
 
 async fn fetch(endpoint: &Endpoint, services: &[&str]) -> Result<Bytes, ReflectionError> {
     let services: Vec<String> = services.iter().map(|service| (*service).to_owned()).collect();
-    fetch_descriptors(&ParticipantName::parse("payment").unwrap(), endpoint, &services).await
+    let participant = ParticipantName::parse("payment").unwrap();
+    fetch_descriptors(&super::servers::outgoing(), &TlsSettings::default(), &participant, endpoint, &services).await
 }
 
 fn files(set: &Bytes) -> Vec<String> {

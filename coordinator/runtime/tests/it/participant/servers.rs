@@ -12,9 +12,11 @@ use std::time::Duration;
 use amends_engine::ids::{Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName};
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{
-    Answer, Call, Codes, Directory, Endpoint, GrpcCaller, Origin, ParticipantCaller, Registration,
+    Answer, Balancing, Call, Codes, Directory, Discovery, Endpoint, Endpoints, GrpcCaller, Origin, Outgoing,
+    ParticipantCaller, Registration, SystemResolver, Trust,
 };
 use amends_runtime::seam::{Clock, Entropy, Seams, spawn};
+use amends_tls::{Application, Listener, ServerTls};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, StreamBody};
@@ -25,7 +27,6 @@ use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
-use tonic::transport::server::TcpIncoming;
 
 /// Longest that a test waits for something that must come; only a failing test waits so long.
 pub(super) const LONG: Duration = Duration::from_secs(30);
@@ -93,9 +94,21 @@ where
 }
 
 pub(super) fn serve(listener: TcpListener, router: tonic::transport::server::Router) -> Server {
+    serve_over(Listener::plain(listener), router)
+}
+
+/// Answers every call over TLS with `done`.
+pub(super) async fn over_tls(tls: Arc<ServerTls>) -> Server {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let service = Raw(Arc::new(|_| Box::pin(async { ok(b"done", &[], &[]) }) as Answering));
+    let router = tonic::transport::Server::builder().add_service(service);
+    serve_over(Listener::new(tcp, Some(tls), Application::Grpc), router)
+}
+
+fn serve_over(listener: Listener, router: tonic::transport::server::Router) -> Server {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let incoming = TcpIncoming::from(listener);
+    let incoming = listener.incoming();
     let running = spawn(async move {
         // A test that doesn't stop its server drops the sender, which stops it as well.
         router.serve_with_incoming_shutdown(incoming, async { drop(stopped.await) }).await.unwrap();
@@ -196,6 +209,16 @@ impl Entropy for TestClock {
     }
 }
 
+/// As where the operator says nothing.
+pub(super) fn outgoing() -> Outgoing {
+    Outgoing {
+        egress: Arc::default(),
+        resolver: Arc::new(SystemResolver),
+        keyring: Arc::default(),
+        trust: Arc::new(Trust::public().unwrap()),
+    }
+}
+
 /// A caller with one participant, `payment`.
 pub(super) struct Caller {
     pub(super) clock: TestClock,
@@ -205,16 +228,25 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
-        let clock = TestClock::default();
-        let directory = Arc::new(Directory::new());
-        let seams = Seams::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
-        let caller = Self { clock, caller: GrpcCaller::new(directory.clone(), seams, 64), directory };
+        let caller = Self::with(outgoing());
         caller.register(endpoints);
         caller
     }
 
+    pub(super) fn with(outgoing: Outgoing) -> Self {
+        let clock = TestClock::default();
+        let directory = Arc::new(Directory::new());
+        let seams = Seams::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
+        Self { clock, caller: GrpcCaller::new(directory.clone(), seams, outgoing, 64), directory }
+    }
+
     pub(super) fn register(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
-        let registration = Registration::new(endpoints.into_iter().collect(), false, Codes::new(), None).unwrap();
+        let discovery = Discovery { balancing: Balancing::RoundRobin, ..Discovery::default() };
+        let endpoints = Endpoints { fixed: endpoints.into_iter().collect(), discovery };
+        self.put(Registration::found(endpoints, false, Codes::new(), None).unwrap());
+    }
+
+    pub(super) fn put(&self, registration: Registration) {
         self.directory.put(Namespace::default_namespace(), ParticipantName::parse("payment").unwrap(), registration);
     }
 
