@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use amends_participant::service::{ServiceFlags, exit_code, log_to_stderr};
+use amends_participant::service::{ServiceFlags, exit_code, install_tls, log_to_stderr};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    install_tls();
     let (flags, own) = ServiceFlags::parse_with("amends-account", amends_account::DEFAULT_ADDR);
     log_to_stderr();
     exit_code(amends_account::run(&flags, own).await)

@@ -10,6 +10,7 @@ use amends_participant::database::{Added, Schemas};
 use amends_participant::service::{
     Barrier, EFFECTS_SCHEMA, EFFECTS_SCHEMA_POSTGRES, ServeError, Service, ServiceFlags, serve,
 };
+use amends_tls::Keeper;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
@@ -71,7 +72,12 @@ pub async fn run(flags: &ServiceFlags, own: &PaymentFlags) -> Result<(), ServeEr
     background.spawn(qr::expiry::run(database.clone(), barrier.clone()));
     match &own.coordinator {
         Some(address) => {
-            background.spawn(callback::send::run(database.clone(), Client::new(address)));
+            let keeper = Keeper::default();
+            let tls = flags.coordinator.tls([address], &keeper)?;
+            background.spawn(keeper.run());
+            let client = Client::new(address, tls, flags.coordinator.token());
+            let client = client.map_err(|error| ServeError::Begin(error.into()))?;
+            background.spawn(callback::send::run(database.clone(), client));
         }
         None => tracing::warn!("no --coordinator: it won't be told when a QR code is paid, and must ask"),
     }

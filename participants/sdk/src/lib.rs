@@ -1,7 +1,7 @@
 //! What a participant adds so that each step of a saga takes effect at most once: the barrier, and the gRPC glue.
 //!
 //! The barrier is one row per step in the participant's own database, written together with the business change. It
-//! never calls the coordinator, never retries and never decides what a saga does next. Invariant: whatever is repeated,
+//! never calls the coordinator (only feature `registration` does, to say where it answers), never retries and never decides what a saga does next. Invariant: whatever is repeated,
 //! late or out of order, a step's action takes effect at most once, never after its compensation, and a refusal stays a
 //! refusal.
 //!
@@ -15,13 +15,19 @@ pub mod database;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod key;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "signing"))]
 mod planted;
+#[cfg(feature = "registration")]
+pub mod registration;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "signing")]
+pub mod signing;
 pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "registration")]
+pub mod token;
 
 pub use answer::{Answer, Failure, Refusal, pending, rejected};
 #[cfg(feature = "sqlite")]

@@ -2,7 +2,7 @@
 //!
 //! With the feature, `AMENDS_PLANTED` picks one bug when the process starts; without it [`is`] is a constant and the
 //! compiler drops every use. Invariant: no release is built with the feature. The uses are in `barrier/decide.rs`,
-//! `barrier/run.rs` and `barrier/rows.rs`.
+//! `barrier/run.rs`, `barrier/rows.rs` and `signing/mod.rs`.
 
 /// A bug that can be switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Bug {
     NoEpochAtBarrier,
     /// `no_row_lock`: on Postgres a step's row is read without inserting or locking it first.
     NoRowLock,
+    /// `signature_not_checked`: a call is believed whatever its signature says.
+    SignatureNotChecked,
 }
 
 /// Whether this bug is switched on.
@@ -26,6 +28,7 @@ pub(crate) fn is(bug: Bug) -> bool {
         "refusal_not_stored" => Some(Bug::RefusalNotStored),
         "no_epoch_at_barrier" => Some(Bug::NoEpochAtBarrier),
         "no_row_lock" => Some(Bug::NoRowLock),
+        "signature_not_checked" => Some(Bug::SignatureNotChecked),
         _ => None,
     });
     *chosen == Some(bug)

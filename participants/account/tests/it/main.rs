@@ -7,6 +7,7 @@
 mod barrier;
 mod faults;
 mod fixture;
+mod guarded;
 mod makers;
 mod money;
 mod overlap;

@@ -3,13 +3,16 @@
 //! Remembers nothing. Invariant: only an answer that nothing can change any more ends the trying; everything else is said
 //! again, since a callback that is dropped would leave a paid order to be compensated (semantics A14).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use amends_participant::Operation;
+use amends_participant::token::TokenFile;
 use amends_proto::v1;
 use amends_proto::v1::sagas_client::SagasClient;
+use amends_tls::{ClientTls, Target, Unusable};
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Uri};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
@@ -27,18 +30,30 @@ const UNKNOWN_SAGA_MAX: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     sagas: SagasClient<Channel>,
+    token: Option<TokenFile>,
 }
 
 impl Client {
-    pub(crate) fn new(coordinator: &Endpoint) -> Self {
-        let endpoint = coordinator.clone().connect_timeout(ATTEMPT_MAX).timeout(ATTEMPT_MAX);
-        Self { sagas: SagasClient::new(endpoint.connect_lazy()) }
+    /// `tls`: for a coordinator at `https://`; `token`: for one that asks who calls.
+    pub(crate) fn new(
+        coordinator: &Uri,
+        tls: Option<Arc<ClientTls>>,
+        token: Option<TokenFile>,
+    ) -> Result<Self, Unusable> {
+        let target = Target::new(coordinator, tls, None)?;
+        let target = target.tuned(|endpoint| endpoint.connect_timeout(ATTEMPT_MAX).timeout(ATTEMPT_MAX));
+        Ok(Self { sagas: SagasClient::new(target.lazy()), token })
     }
 
     /// Says it once.
     pub(crate) async fn tell(&self, callback: &Callback) -> Told {
         let mut request = Request::new(message(callback));
         request.metadata_mut().insert("amends-principal", MetadataValue::from_static("payment"));
+        if let Some(token) = &self.token
+            && let Err(error) = token.put(request.metadata_mut())
+        {
+            return Told::Later(error.to_string(), delay(&Status::unauthenticated(""), callback.attempts));
+        }
         match self.sagas.clone().complete_step(request).await {
             Ok(answer) => Told::Acknowledged(answer.into_inner().result().as_str_name().to_owned()),
             Err(status) => understood(&status, callback),

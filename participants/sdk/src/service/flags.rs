@@ -10,7 +10,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Database, ServeError};
+use tonic::transport::Endpoint;
+
+use super::{CoordinatorFlags, Database, GuardFlags, ServeError};
 use crate::database::{Place, Schemas};
 use crate::faults::Rule;
 
@@ -34,10 +36,27 @@ pub struct ServiceFlags {
     /// Serve amends.faults.v1.Faults, through which anybody who can connect makes this process fail.
     #[arg(long, env = "AMENDS_PARTICIPANT_ALLOW_FAULTS")]
     pub allow_faults: bool,
+    /// The gRPC address of a coordinator to register this instance with, http://HOST:PORT or https://HOST:PORT; several are tried in turn. The
+    /// participant must be registered there with self-registration.
+    #[arg(long, value_name = "URL", env = "AMENDS_PARTICIPANT_REGISTER_WITH", value_delimiter = ',')]
+    #[arg(value_parser = coordinator, requires = "participant")]
+    pub register_with: Vec<Endpoint>,
+    /// The name under which it is registered there.
+    #[arg(long, value_name = "NAME", env = "AMENDS_PARTICIPANT_NAME")]
+    pub participant: Option<String>,
+    /// Where the coordinator reaches this instance; left out: at the address that it listens on.
+    #[arg(long, value_name = "URL", env = "AMENDS_PARTICIPANT_ADVERTISE")]
+    pub advertise: Option<String>,
     /// Fail on purpose from the start: METHOD:KIND[:p=0..1][:next=N][:delay_ms=N][:saga=PREFIX]
     #[arg(long = "fault", value_name = "RULE", env = "AMENDS_PARTICIPANT_FAULTS", value_delimiter = ',')]
     #[arg(requires = "allow_faults")]
     pub faults: Vec<Rule>,
+    /// Who may call, and over what.
+    #[command(flatten)]
+    pub guard: GuardFlags,
+    /// What coordinators are shown.
+    #[command(flatten)]
+    pub coordinator: CoordinatorFlags,
 }
 
 impl ServiceFlags {
@@ -92,6 +111,11 @@ impl ServiceFlags {
         let place = self.place(file_name).map_err(ServeError::Folder)?;
         Ok(Database::at(&place, schemas).await?)
     }
+}
+
+fn coordinator(text: &str) -> Result<Endpoint, String> {
+    let explain = || format!("{text:?} is not the address of a coordinator; write for example http://127.0.0.1:7400");
+    Endpoint::from_shared(text.to_owned()).ok().filter(|it| it.uri().scheme().is_some()).ok_or_else(explain)
 }
 
 fn postgres_url(text: &str) -> Result<String, String> {
@@ -158,6 +182,15 @@ mod tests {
         for text in ["ada", "=5", "ada=", "ada=0", "ada=-1", "ada=1.5"] {
             assert!(name_and_number(text).expect_err(text).contains("NAME=NUMBER"));
         }
+    }
+
+    #[test]
+    fn registering_needs_the_participants_name() {
+        let with = ["--data", "d", "--register-with", "http://127.0.0.1:7400,http://127.0.0.1:7401"];
+        assert!(parse(&with).is_err());
+        let flags = parse(&[&with[..], &["--participant", "payment"]].concat()).unwrap();
+        assert_eq!((flags.register_with.len(), flags.participant.as_deref()), (2, Some("payment")));
+        assert!(parse(&["--data", "d", "--register-with", "localhost", "--participant", "payment"]).is_err());
     }
 
     #[test]

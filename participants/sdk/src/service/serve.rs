@@ -7,13 +7,15 @@ use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use amends_tls::{Application, ClientTls, Keeper, Listener, ServerTls};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
 use tonic_health::ServingStatus;
 
 use super::ServiceFlags;
@@ -21,6 +23,8 @@ use crate::barrier::BarrierConnection;
 use crate::database::{Database, OpenError};
 use crate::faults::proto::faults_server::FaultsServer;
 use crate::faults::{self, Faults, FaultsApi, FaultsLayer};
+use crate::registration::{Instance, Registered};
+use crate::signing::SignedLayer;
 
 /// How long a stop waits for calls under way. A call that hangs on purpose would hold it up for ever.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
@@ -43,6 +47,12 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The files for TLS can't be used.
+    #[error("can't serve over TLS")]
+    Tls(#[source] Box<amends_tls::TlsError>),
+    /// A signing secret can't be read.
+    #[error("--signed-with: {0}")]
+    Secret(String),
     /// What the service's own flags put into the database at the start.
     #[error("can't put into the database what the flags ask for")]
     Begin(#[source] Box<dyn Error + Send + Sync>),
@@ -87,24 +97,53 @@ pub async fn serve<C: BarrierConnection>(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status(name, ServingStatus::Serving).await;
     let routes = routes(service, faults.as_ref())?.add_service(health_service);
-    let (incoming, addr) = listen(flags.addr)?;
+    let keeper = Keeper::default();
+    let (tls, signed) = (flags.guard.tls(&keeper)?, flags.guard.verifier()?.map(SignedLayer::new));
+    if !flags.addr.ip().to_canonical().is_loopback() && (tls.is_none() || signed.is_none()) {
+        tracing::warn!(addr = %flags.addr, "other machines can call this without TLS (--tls-cert) or signature (--signed-with)");
+    }
+    let coordinators = flags.coordinator.tls(flags.register_with.iter().map(Endpoint::uri), &keeper)?;
+    let (listener, addr) = listen(flags.addr, tls).await?;
+    // It ends with the process.
+    tokio::spawn(keeper.run());
     let stop_signal = stop_signal().map_err(ServeError::Surroundings)?;
     let (drain, draining) = oneshot::channel::<()>();
-    let mut server = Server::builder().layer(tower::util::option_layer(faults.map(FaultsLayer)));
+    let mut server = Server::builder()
+        .layer(tower::util::option_layer(signed))
+        .layer(tower::util::option_layer(faults.map(FaultsLayer)));
+    let incoming = listener.incoming();
     let mut server = std::pin::pin!(server.add_routes(routes).serve_with_incoming_shutdown(incoming, async {
         draining.await.ok();
     }));
     announce(addr).map_err(ServeError::Surroundings)?;
+    let registered = register(flags, addr, coordinators);
     tokio::select! {
         result = &mut server => return Ok(result?),
         () = database.stopped() => return Err(ServeError::DatabaseStopped),
         () = stop_signal => {}
+    }
+    if let Some(registered) = registered {
+        // First, while calls are still answered: no new ones come after it.
+        tokio::select! {
+            result = &mut server => return Ok(result?),
+            () = registered.leave() => {}
+        }
     }
     health.set_service_status(name, ServingStatus::NotServing).await;
     drop(drain);
     // Whatever hasn't finished by then is unknown to its caller, who will ask again.
     tokio::time::timeout(DRAIN_TIME_MAX, server).await.unwrap_or(Ok(()))?;
     Ok(())
+}
+
+/// Tells the coordinators of this instance, where the flags name some.
+fn register(flags: &ServiceFlags, addr: SocketAddr, coordinators: Option<Arc<ClientTls>>) -> Option<Registered> {
+    let participant = flags.participant.clone().filter(|_| !flags.register_with.is_empty())?;
+    let scheme = if flags.guard.tls_cert.is_some() { "https" } else { "http" };
+    let endpoint = flags.advertise.clone().unwrap_or_else(|| format!("{scheme}://{addr}"));
+    let name = std::env::var("HOSTNAME").unwrap_or_else(|_| format!("process {}", std::process::id()));
+    let instance = Instance::new(flags.register_with.clone(), participant, endpoint).name(name);
+    Some(instance.over(coordinators).token(flags.coordinator.token()).register())
 }
 
 /// Reflection in both versions of its protocol, since many tools speak only the older; faults where they are allowed.
@@ -126,10 +165,10 @@ fn routes(service: Service, faults: Option<&Faults>) -> Result<Routes, ServeErro
     })
 }
 
-fn listen(addr: SocketAddr) -> Result<(TcpIncoming, SocketAddr), ServeError> {
-    let incoming = TcpIncoming::bind(addr).map_err(|source| ServeError::Listen { addr, source })?;
-    let bound = incoming.local_addr().map_err(|source| ServeError::Listen { addr, source })?;
-    Ok((incoming.with_nodelay(Some(true)), bound))
+async fn listen(addr: SocketAddr, tls: Option<Arc<ServerTls>>) -> Result<(Listener, SocketAddr), ServeError> {
+    let tcp = TcpListener::bind(addr).await.map_err(|source| ServeError::Listen { addr, source })?;
+    let bound = tcp.local_addr().map_err(|source| ServeError::Listen { addr, source })?;
+    Ok((Listener::new(tcp, tls, Application::Grpc), bound))
 }
 
 /// Registers the handlers at once and gives a future that ends with the first signal.

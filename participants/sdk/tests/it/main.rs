@@ -12,6 +12,7 @@ mod fixture;
 mod lost;
 mod memory;
 mod overlap;
+mod registration;
 mod rules;
 mod sweeping;
 mod table;
