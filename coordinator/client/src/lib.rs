@@ -49,6 +49,7 @@ mod error;
 mod list;
 mod retry;
 mod start;
+mod tls;
 mod wait;
 mod watch;
 
@@ -58,3 +59,4 @@ pub use complete::CompleteStep;
 pub use ending::{Ending, Outputs, Waited};
 pub use error::{Class, Error, Violation};
 pub use start::SagaStart;
+pub use tls::TlsFiles;

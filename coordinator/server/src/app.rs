@@ -13,29 +13,35 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_runtime::participant::{Callers, Directory, Egress, GrpcCaller, REPLY_BYTES_MAX};
-use amends_runtime::seam::Seams;
-use amends_runtime::{Alone, Coordinator, Node, NodeParts, Peers, RuntimeConfig};
+use amends_runtime::participant::{
+    Callers, Directory, Egress, FollowSettings, Follower, GrpcCaller, HttpCaller, REPLY_BYTES_MAX,
+};
+use amends_runtime::seam::{Running, Seams};
+use amends_runtime::telemetry::Spans;
+use amends_runtime::{Alone, Coordinator, Node, NodeParts, Peers, RuntimeConfig, Telemetry};
+use amends_tls::{Application, Listener};
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
-use crate::calling;
+use crate::auth::{self, Auth};
 use crate::channels::Channels;
 use crate::config::ServerConfig;
+use crate::discovery::Finder;
 use crate::error::{Error, chain};
+use crate::front_door::{self, Connections, FrontDoor, Networks, guarded, serve_http};
 use crate::grpc::{self, Api, GrpcPeers};
 use crate::health::{self, Readiness};
 use crate::http::{self, Calls, Gateway, Pages};
-use crate::registry::{Outside, Registry};
+use crate::registry::Registry;
 use crate::store::Backend;
+use crate::telemetry::{self, Metrics, Otlp};
+use crate::tls::{self, Tls};
 
 /// How often a node says that it is there; more often where leases are short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -51,6 +57,8 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// For the API as JSON, health, readiness and version.
     pub http: TcpListener,
+    /// For metrics, where they have one of their own.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -59,7 +67,12 @@ impl Listeners {
         let bind = async |what, address| {
             TcpListener::bind(address).await.map_err(|source| Error::Bind { what, address, source })
         };
-        Ok(Self { grpc: bind("gRPC", config.grpc.listen).await?, http: bind("HTTP", config.http.listen).await? })
+        let metrics = match config.telemetry.metrics.listen {
+            Some(address) => Some(bind("metrics", address).await?),
+            None => None,
+        };
+        let (grpc, http) = (bind("gRPC", config.grpc.listen).await?, bind("HTTP", config.http.listen).await?);
+        Ok(Self { grpc, http, metrics })
     }
 }
 
@@ -73,6 +86,9 @@ pub struct App {
     http_address: SocketAddr,
     node: Node,
     api: Api,
+    metrics: Arc<Metrics>,
+    otlp: Option<Otlp>,
+    tls: Tls,
 }
 
 impl App {
@@ -91,38 +107,63 @@ impl App {
         };
         let grpc_address = address("gRPC", &listeners.grpc, config.grpc.listen)?;
         let http_address = address("HTTP", &listeners.http, config.http.listen)?;
+        let auth = Auth::open(&config.auth).await?;
+        let door = FrontDoor::new(&config.front_door, &config.limits);
         let seams = Seams::system();
         let directory = Arc::new(Directory::new());
-        let outside = Outside {
-            egress: Arc::new(Egress::new(config.egress.allow.clone(), vec![grpc_address, http_address])),
-            keyring: Arc::default(),
+        let tls = Tls::open(&config).await?;
+        if config.insecure_i_know {
+            tracing::warn!(grpc = %grpc_address, http = %http_address, "--insecure-i-know: whoever can connect may do anything");
+        }
+        let outgoing = tls.outgoing(Egress::new(config.egress.allow.clone(), vec![grpc_address, http_address]));
+        let metrics = Arc::new(Metrics::new(&config));
+        let otlp = config.telemetry.otlp.endpoint.as_ref().map(|to| Otlp::to(to, &config.node)).transpose()?;
+        let spans = otlp.as_ref().map(|otlp| otlp.queue() as Arc<dyn Spans>);
+        let telemetry = Arc::new(Telemetry::with_spans(spans));
+        let store = metrics.watch(backend.store().clone());
+        let http = HttpCaller::new(directory.clone(), seams.clone(), outgoing.clone(), REPLY_BYTES_MAX);
+        let grpc = GrpcCaller::new(directory.clone(), seams.clone(), outgoing.clone(), REPLY_BYTES_MAX);
+        let follower = Arc::new(Follower::new(FollowSettings {
+            directory: directory.clone(),
+            find: Arc::new(Finder::new(&config.discovery)),
+            egress: outgoing.egress.clone(),
+            seams: seams.clone(),
+            refresh: config.discovery.refresh,
+        }));
+        let registry = Registry::load(store.clone(), directory.clone(), seams.clone(), outgoing).await?;
+        let callers = Arc::new(Callers::new(directory.clone(), grpc, http));
+        let channels = Channels::new(tls.nodes.clone());
+        let peers: Arc<dyn Peers> = if backend.is_shared() {
+            Arc::new(GrpcPeers { channels: channels.clone(), auth: auth.clone(), node: config.node.clone() })
+        } else {
+            Arc::new(Alone)
         };
-        let http = calling::http(&config.egress, directory.clone(), seams.clone(), &outside)?;
-        let registry = Registry::load(backend.store().clone(), directory.clone(), seams.clone(), outside).await?;
-        let grpc = GrpcCaller::new(directory.clone(), seams.clone(), REPLY_BYTES_MAX);
-        let caller = Arc::new(Callers::new(directory.clone(), grpc, http));
-        let channels = Channels::default();
-        let peers: Arc<dyn Peers> =
-            if backend.is_shared() { Arc::new(GrpcPeers { channels: channels.clone() }) } else { Arc::new(Alone) };
         let parts = NodeParts {
             config: runtime(&config, grpc_address),
-            store: backend.store().clone(),
-            caller,
+            store,
+            caller: callers.clone(),
             directory,
             peers,
             seams,
+            telemetry,
         };
         let node = Node::start(parts).await;
+        metrics.add_node(node.coordinator(), otlp.as_ref());
+        metrics.add_outside(node.coordinator(), &tls.keeper);
         let info = backend.store().info();
         tracing::info!(store = info.kind, id = info.id, shards = info.shards, survives = info.durability, "store open");
         let api = Api {
             coordinator: node.coordinator().clone(),
             registry,
+            callers,
+            follower,
             channels,
+            auth,
+            door,
             draining: CancellationToken::new(),
             work: TaskTracker::new(),
         };
-        Ok(Self { config, backend, listeners, grpc_address, http_address, node, api })
+        Ok(Self { config, backend, listeners, grpc_address, http_address, node, api, metrics, otlp, tls })
     }
 
     /// Where gRPC is served.
@@ -135,6 +176,11 @@ impl App {
         self.http_address
     }
 
+    /// What judges how much is let in, to be looked at.
+    pub fn front_door(&self) -> &FrontDoor {
+        &self.api.door
+    }
+
     /// The runtime's handle, for whoever lives in the same process.
     pub fn coordinator(&self) -> &Coordinator {
         self.node.coordinator()
@@ -142,7 +188,7 @@ impl App {
 
     /// Serves until `shutdown` completes, then stops in order. An error when the server had to end by itself.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, backend, listeners, grpc_address, http_address: _, node, api } = self;
+        let Self { config, backend, listeners, grpc_address, http_address, node, api, metrics, otlp, tls } = self;
         let draining = api.draining.clone();
         let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let reporter = HealthReporter::new();
@@ -153,19 +199,50 @@ impl App {
             reporter.clone(),
             grpc::SERVICES,
         ));
+        tokio::spawn(follow_sources(api.follower.clone(), draining.clone()));
+        tokio::spawn(tls.clone().watch(draining.clone()));
         if backend.is_shared() {
             tokio::spawn(follow_registrations(api.registry.clone(), draining.clone()));
         }
+        tokio::spawn(api.auth.clone().follow(draining.clone()));
         let http_end = CancellationToken::new();
-        let routes = grpc::routes(&api, &config.limits, reporter, backend.is_shared())
+        let keeping = Running::spawn(metrics.clone().keep(draining.clone()));
+        let routes = grpc::routes(&api, &config.limits, reporter, backend.is_shared(), metrics.requests.clone())
             .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
         let bound = grpc::bound(&config.limits);
         let calls = Calls::new(routes.clone(), &bound);
         let gateway = Gateway::new(calls, config.limits.clone(), draining.clone(), api.work.clone())
             .map_err(|error| Error::Serve { what: "HTTP", source: Box::new(error) })?;
-        let pages = Pages { grpc: grpc_address, readiness: is_ready };
-        let mut http = serve_http(listeners.http, http::router(pages, gateway), http_end.clone());
-        let mut grpc = serve_grpc(listeners.grpc, grpc::server(&config.limits, bound), routes, draining.clone());
+        let pages = Pages { grpc: grpc_address, readiness: is_ready, keeper: tls.keeper.clone() };
+        let guard =
+            http::Guard { is_tls: tls.listeners.is_some(), is_local: http_address.ip().to_canonical().is_loopback() };
+        let page = telemetry::page(metrics);
+        let (own, beside) = match listeners.metrics {
+            Some(listener) => {
+                let page = page.layer(axum::middleware::from_fn_with_state(api.auth.clone(), auth::page));
+                (Some((listener, page)), Router::new())
+            }
+            None => (None, page),
+        };
+        let router = http::router(pages, gateway, beside, guard, &api.auth);
+        let (grpc_door, http_door) = doors(&config);
+        let over = |listener, application, door, what| {
+            guarded(Listener::new(listener, tls.listeners.clone(), application), door, what)
+        };
+        let header_time = config.front_door.header_time;
+        let serve_http = |listener, router: Router| -> Serving {
+            let router = router.layer(axum::middleware::map_request(tls::introduce));
+            let serving = serve_http(listener, router, header_time, http_end.clone());
+            tokio::spawn(async move {
+                serving.await;
+                Ok(())
+            })
+        };
+        let own = own
+            .map(|(listener, page)| serve_http(over(listener, Application::Http, http_door.clone(), "metrics"), page));
+        let mut http = serve_http(over(listeners.http, Application::Http, http_door, "HTTP"), router);
+        let grpc = over(listeners.grpc, Application::Grpc, grpc_door, "gRPC");
+        let mut grpc = serve_grpc(grpc, grpc::server(&config.limits, bound), routes, draining.clone());
 
         let ended = tokio::select! {
             biased;
@@ -184,14 +261,29 @@ impl App {
         let grace = if matches!(ended, Err(Error::StoreLost(_))) { Duration::ZERO } else { config.shutdown.grace };
         end_requests(grpc, &api.work, grace / 2).await;
         drop(api);
+        drop(keeping);
         node.stop(grace / 2).await;
         http_end.cancel();
         end(http, Duration::from_secs(1)).await;
+        if let Some(metrics) = own {
+            end(metrics, Duration::from_secs(1)).await;
+        }
+        if let Some(otlp) = otlp {
+            otlp.close().await;
+        }
         // It has seen the drain, and ends by itself.
         let _ = watcher.await;
         backend.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+async fn follow_sources(follower: Arc<Follower>, draining: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = draining.cancelled() => {}
+        () = follower.run() => {}
     }
 }
 
@@ -213,12 +305,13 @@ async fn follow_registrations(registry: Registry, draining: CancellationToken) {
 type Serving = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 
 fn serve_grpc(
-    listener: TcpListener,
+    listener: Listener,
     mut server: tonic::transport::Server<grpc::Bounded>,
     routes: Routes,
     draining: CancellationToken,
 ) -> Serving {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let routes: Routes = routes.into_axum_router().layer(axum::middleware::map_request(tls::introduce)).into();
+    let incoming = front_door::incoming(listener);
     tokio::spawn(async move {
         let draining = draining.cancelled_owned();
         let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, draining).await;
@@ -226,16 +319,13 @@ fn serve_grpc(
     })
 }
 
-fn serve_http(listener: TcpListener, router: Router, end: CancellationToken) -> Serving {
-    // An event stream is many small writes.
-    let listener = listener.tap_io(|stream| {
-        // Without it they only come later.
-        let _ = stream.set_nodelay(true);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        axum::serve(listener, service).with_graceful_shutdown(end.cancelled_owned()).await.map_err(Into::into)
-    })
+/// Who may connect to each listener; each counts for itself, so that neither can shut the other out.
+fn doors(config: &ServerConfig) -> (Connections, Connections) {
+    let front = &config.front_door;
+    // The settings have been checked.
+    let networks = Arc::new(Networks::parse(&front.allow, &front.deny).unwrap_or_default());
+    let door = || Connections::new(networks.clone(), front.connections, front.connections_per_address);
+    (door(), door())
 }
 
 type Served = Result<Result<(), Box<dyn std::error::Error + Send + Sync>>, tokio::task::JoinError>;
@@ -268,9 +358,10 @@ async fn end(mut serving: Serving, grace: Duration) {
 }
 
 fn runtime(config: &ServerConfig, grpc: SocketAddr) -> RuntimeConfig {
+    let scheme = if config.tls.files().is_some() { "https" } else { "http" };
     RuntimeConfig {
         node: config.node.clone(),
-        address: config.grpc.advertise.clone().unwrap_or_else(|| format!("http://{grpc}")),
+        address: config.grpc.advertise.clone().unwrap_or_else(|| format!("{scheme}://{grpc}")),
         lease: config.sagas.lease,
         heartbeat: HEARTBEAT.min(config.sagas.lease / 5),
         retention: config.sagas.retention,

@@ -16,15 +16,18 @@ pub enum Error {
     /// The settings make no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// `egress.ca_file` can't be used.
-    #[error("egress.ca_file: {} can't be used; name a PEM file with the certificates of authorities", path.display())]
-    Authorities {
-        /// Which file.
-        path: std::path::PathBuf,
+    /// TLS files can't be used.
+    #[error("{section}: its files can't be used")]
+    Tls {
+        /// Which section of the settings.
+        section: &'static str,
         /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<amends_tls::TlsError>,
     },
+    /// A file of authentication can't be used.
+    #[error(transparent)]
+    Auth(#[from] crate::auth::FileError),
     /// An address can't be had.
     #[error("{what} can't listen on {address}: is another coordinator running? Stop it, or choose another address")]
     Bind {
@@ -45,6 +48,9 @@ pub enum Error {
     /// The store can't be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// There is no backup, or no restored store.
+    #[error(transparent)]
+    Backup(#[from] amends_store::sqlite::BackupError),
     /// The mark of a store can't be changed.
     #[error(transparent)]
     Transfer(#[from] TransferError),
@@ -68,6 +74,9 @@ pub enum Error {
     /// Something of the server panicked or was ended; the log says more.
     #[error("{0} broke down; this is a defect of Amends: please report it with the log")]
     Broken(&'static str),
+    /// `telemetry.otlp.endpoint` can't be used.
+    #[error("telemetry.otlp.endpoint: no way to a collector can be made of it")]
+    Otlp(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Logging was set up already, by somebody else.
     #[error("logging can't be set up")]
     Log(#[source] Box<dyn std::error::Error + Send + Sync>),

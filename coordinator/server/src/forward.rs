@@ -18,46 +18,37 @@ use amends_proto::v1;
 use amends_runtime::{Coordinator, Place, RequestError};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, request};
+use axum::http::{HeaderMap, request};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::StreamExt as _;
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
-use tonic::metadata::MetadataMap;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{ConnectError, Status};
 use tonic_types::StatusExt as _;
 use tower::{Service as _, ServiceExt as _};
 
+use crate::auth::{Auth, Caller};
 use crate::channels::Channels;
-use crate::grpc::{ELSEWHERE, PRINCIPAL, Refusal, saga_key, start_key};
+use crate::forward_trace::Hop;
+use crate::grpc::{ELSEWHERE, FORWARDED, Refusal, saga_key, start_key};
 
-/// Set on a forwarded request to the name of the node that sent it on.
-pub(crate) const FORWARDED: &str = "amends-forwarded-by";
 /// How long a request waits for its shard to have an owner. A hand-over takes less; a take-over after a kill takes longer, and
 /// is left to the caller's retry.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A gRPC message begins with a flag (compressed or not) and its length.
-const PREFIX: usize = 5;
+pub(crate) const PREFIX: usize = 5;
 
 /// What forwarding works with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Forwarding {
     pub(crate) coordinator: Coordinator,
     pub(crate) channels: Channels,
+    /// Marks what is sent on as a node's.
+    pub(crate) auth: Auth,
     /// Largest request that is looked into; a larger one is refused by its service.
     pub(crate) bytes_max: usize,
-}
-
-/// Marks a request as forwarded, on behalf of whoever asked.
-pub(crate) fn mark(metadata: &mut MetadataMap, node: &str, principal: &str) {
-    for (key, value) in [(FORWARDED, node), (PRINCIPAL, principal)] {
-        if let Ok(value) = value.parse() {
-            metadata.insert(key, value);
-        }
-    }
 }
 
 /// Sends a request where it belongs.
@@ -90,7 +81,7 @@ impl Forwarding {
                     let request = Request::from_parts(parts.clone(), Body::from(message.clone()));
                     Some(next.clone().run(request).await)
                 }
-                Place::At { address, .. } if !is_forwarded => self.send(&address, &parts, message.clone()).await,
+                Place::At { address, .. } if !is_forwarded => self.send(key, &address, &parts, message.clone()).await,
                 Place::At { .. } | Place::Nowhere => None,
             };
             if let Some(answer) = answer.filter(|answer| !is_elsewhere(answer.headers())) {
@@ -109,7 +100,7 @@ impl Forwarding {
     }
 
     /// `None` where the request certainly never reached the other node.
-    async fn send(&self, address: &str, parts: &request::Parts, message: Bytes) -> Option<Response> {
+    async fn send(&self, key: &SagaKey, address: &str, parts: &request::Parts, message: Bytes) -> Option<Response> {
         let mut channel = self.channels.to(address).ok()?;
         // Connects where that is needed. What fails here was not sent.
         channel.ready().await.ok()?;
@@ -119,7 +110,12 @@ impl Forwarding {
         *request.version_mut() = parts.version;
         *request.headers_mut() = parts.headers.clone();
         self.mark(request.headers_mut(), parts);
-        match channel.call(request).await {
+        let traced = Hop::begin(&self.coordinator, key, &mut request);
+        let answer = channel.call(request).await;
+        if let Some(hop) = traced {
+            hop.end(&self.coordinator, address, answer.is_err());
+        }
+        match answer {
             Ok(answer) => Some(answer.map(Body::new)),
             Err(error) if was_not_sent(&error) => None,
             Err(error) => {
@@ -130,15 +126,12 @@ impl Forwarding {
     }
 
     fn mark(&self, headers: &mut HeaderMap, parts: &request::Parts) {
-        let node = HeaderValue::from_str(self.coordinator.node()).unwrap_or(HeaderValue::from_static("another-node"));
-        headers.insert(FORWARDED, node);
-        if !headers.contains_key(PRINCIPAL) {
-            let address = parts.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-            let name = address.map_or_else(|| "anonymous".to_owned(), |address| format!("anonymous@{}", address.ip()));
-            if let Ok(name) = HeaderValue::from_str(&name) {
-                headers.insert(PRINCIPAL, name);
-            }
-        }
+        // The gate is before this, and always says who asks.
+        let (name, payloads) = match parts.extensions.get::<Caller>() {
+            Some(caller) => (caller.name.as_str(), caller.payloads),
+            None => ("anonymous", false),
+        };
+        self.auth.mark(headers, self.coordinator.node(), parts.uri.path(), name, payloads);
     }
 }
 
@@ -195,7 +188,7 @@ fn named_key(message: Bytes) -> Option<SagaKey> {
 }
 
 /// The one message of a unary request, without its prefix; `None` where it is compressed or isn't one.
-fn message_of(body: &Bytes) -> Option<Bytes> {
+pub(crate) fn message_of(body: &Bytes) -> Option<Bytes> {
     let mut rest = body.clone();
     if rest.len() < PREFIX || rest.get_u8() != 0 {
         return None;
@@ -205,14 +198,14 @@ fn message_of(body: &Bytes) -> Option<Bytes> {
 }
 
 /// What became of reading a request.
-enum Whole {
+pub(crate) enum Whole {
     /// It is here.
     Message(Bytes),
     /// It is too large, or broke off: what there is of it, and what is still to come.
     Unreadable(Body),
 }
 
-async fn read_whole(body: Body, bytes_max: usize) -> Whole {
+pub(crate) async fn read_whole(body: Body, bytes_max: usize) -> Whole {
     let mut frames = body.into_data_stream();
     let mut read = BytesMut::new();
     while let Some(frame) = frames.next().await {

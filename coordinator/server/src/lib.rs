@@ -11,22 +11,29 @@
 //! `grpc/status.rs` for what an error looks like outside.
 
 pub mod app;
-mod calling;
+pub mod auth;
+pub mod backup;
 mod channels;
 pub mod config;
+mod discovery;
 pub mod doctor;
 mod error;
 mod forward;
+mod forward_trace;
+mod front_door;
 mod grpc;
 mod health;
 mod http;
+mod planted;
 mod registry;
 mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod transfer;
 
 pub use amends_store::{Finding, Severity};
 pub use app::{App, Listeners};
 pub use config::{ConfigError, Flags, ServerConfig};
 pub use error::{Error, chain};
+pub use front_door::{FrontDoor, FrontDoorSnapshot};
 pub use store::Backend;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_runtime::seam::Seams;
-use amends_store::redis::{RedisOpenError, RedisOptions};
+use amends_store::redis::{RedisOpenError, RedisOptions, TlsFiles};
 use amends_store::sqlite::Fatal;
 use amends_store::{MemoryStore, OpenOptions, RedisStore, SqliteStore, Store};
 use tokio::sync::watch;
@@ -116,9 +116,6 @@ pub(crate) fn redis_options(config: &StoreConfig, lease: Duration) -> Result<Red
     let Some(address) = &redis.url else {
         return Err(RedisOpenError::Invalid("store.redis.url is missing".to_owned()).into());
     };
-    let read = |path: &std::path::PathBuf| {
-        std::fs::read(path).map_err(|error| Error::Authorities { path: path.clone(), source: Box::new(error) })
-    };
     // An id in the configuration needs no file beside it.
     let remembered = config.data.join(format!("redis-store-{}", redis.name));
     Ok(RedisOptions {
@@ -129,7 +126,10 @@ pub(crate) fn redis_options(config: &StoreConfig, lease: Duration) -> Result<Red
         attested_durability: redis.attested_durability.clone(),
         store_id: redis.id.clone(),
         remembered_in: redis.id.is_none().then_some(remembered),
-        ca: redis.ca_file.as_ref().map(read).transpose()?,
+        tls: TlsFiles {
+            ca: redis.ca_file.clone(),
+            identity: redis.certificate_file.clone().zip(redis.key_file.clone()),
+        },
         lease,
         ..RedisOptions::new(address.clone())
     })

@@ -107,7 +107,7 @@ async fn mistakes_are_named_and_not_repeated() {
     assert!(matches!(client.saga("checkout", &unwritable).start().await, Err(Error::Encode { .. })));
     let nameless = client.principal("").get("order-1").await.unwrap_err();
     assert!(matches!(&nameless, Error::Invalid { violations, .. } if violations[0].field == "principal"));
-    for wrong in ["", "127.0.0.1:7400", "https://a:1", "http://a"] {
+    for wrong in ["", "127.0.0.1:7400", "https://a", "http://a", "ftp://a:1"] {
         assert!(matches!(Client::connect(wrong), Err(Error::Invalid { .. })), "{wrong:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat, Source as _, Value, ValueKind};
 
-use super::{DEFAULT_FILE, ServerConfig, check};
+use super::{DEFAULT_FILE, ServerConfig, StoreKind, check};
 
 /// Settings that a command line gives; they win.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Flags {
     pub store: Option<String>,
     /// `node`.
     pub node: Option<String>,
+    /// `insecure_i_know`, where it is set.
+    pub insecure_i_know: bool,
 }
 
 /// Settings that the server doesn't start with.
@@ -66,7 +68,15 @@ pub fn load(flags: &Flags) -> Result<ServerConfig, ConfigError> {
 /// `AMENDS__SECTION__OPTION`; variables with a single underscore are the command line's.
 fn environment() -> Environment {
     let environment = Environment::with_prefix("AMENDS").prefix_separator("__").separator("__").try_parsing(true);
-    environment.list_separator(",").with_list_parse_key("egress.allow")
+    let lists = [
+        "egress.allow",
+        "discovery.dns_servers",
+        "auth.node_certificates",
+        "auth.jwt.algorithms",
+        "front_door.allow",
+        "front_door.deny",
+    ];
+    lists.into_iter().fold(environment.list_separator(","), Environment::with_list_parse_key)
 }
 
 fn load_from(flags: &Flags, environment: Environment) -> Result<ServerConfig, ConfigError> {
@@ -90,11 +100,33 @@ fn load_from(flags: &Flags, environment: Environment) -> Result<ServerConfig, Co
     ] {
         builder = builder.set_override_option(key, value).map_err(|error| unusable(&error))?;
     }
+    if flags.insecure_i_know {
+        builder = builder.set_override("insecure_i_know", true).map_err(|error| unusable(&error))?;
+    }
     let values = builder.build().map_err(|error| unusable(&error))?;
     refuse_unknown(&values)?;
-    let config: ServerConfig = values.try_deserialize().map_err(|error| unusable(&error))?;
+    let is_named = values.get_string("node").is_ok();
+    let mut config: ServerConfig = values.try_deserialize().map_err(|error| unusable(&error))?;
+    if !is_named {
+        config.node = default_name(&config);
+    }
     check::check(&config)?;
     Ok(config)
+}
+
+/// On a store that other nodes may share, a name that no other process has and that stays over a restart: two of one name would
+/// take each other's shards.
+fn default_name(config: &ServerConfig) -> String {
+    if config.store.kind != StoreKind::Redis {
+        return ServerConfig::default().node;
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // A port of the system's choice tells no two processes apart yet.
+    let place = match config.grpc.listen.port() {
+        0 => std::process::id(),
+        port => port.into(),
+    };
+    format!("{host}-{place}")
 }
 
 fn format_of(path: &Path) -> Result<FileFormat, ConfigError> {
@@ -189,7 +221,11 @@ mod tests {
     fn the_default_file_says_what_the_defaults_are_and_lists_every_option() {
         let (_folder, flags) = in_file("all.yaml", DEFAULT_FILE);
         assert_eq!(load_with(&flags, &[]).unwrap(), ServerConfig::default());
-        let defaults = Config::try_from(&ServerConfig::default()).unwrap();
+        let mut all = ServerConfig::default();
+        // An empty list leaves no trace of itself there.
+        let lists = [&mut all.auth.node_certificates, &mut all.front_door.allow, &mut all.front_door.deny];
+        lists.into_iter().for_each(|list| list.push("x".to_owned()));
+        let defaults = Config::try_from(&all).unwrap();
         let all: BTreeSet<String> = options("", &defaults.cache).into_iter().map(|(key, _)| key).collect();
         assert_eq!(all, known_options());
         assert_eq!(load_with(&Flags::default(), &[]).unwrap(), ServerConfig::default());
@@ -233,6 +269,22 @@ mod tests {
         assert_eq!(load_with(&flags, &[]).unwrap().store.kind, StoreKind::Memory);
     }
 
+    /// Two processes of one name would take each other's shards.
+    #[test]
+    fn a_node_on_a_shared_store_has_a_name_of_its_own() {
+        let on = |store: &str, port: u16| {
+            let grpc = Some(format!("127.0.0.1:{port}"));
+            load_with(&Flags { store: Some(store.to_owned()), grpc, ..Flags::default() }, &[]).unwrap().node
+        };
+        let (one, other) = (on("redis://h", 7401), on("redis://h", 7402));
+        assert!(one.ends_with("-7401") && other.ends_with("-7402"), "{one} {other}");
+        assert_eq!(on("redis://h", 7401), one, "the same after a restart");
+        assert!(on("redis://h", 0).ends_with(&std::process::id().to_string()));
+        assert_eq!(on("memory", 7401), "amends");
+        let named = Flags { store: Some("redis://h".to_owned()), node: Some("a".to_owned()), ..Flags::default() };
+        assert_eq!(load_with(&named, &[]).unwrap().node, "a");
+    }
+
     #[test]
     fn allowed_addresses_are_a_list_everywhere() {
         let expected: Vec<_> = ["public", "10.0.0.0/8"].map(|text| text.parse().unwrap()).into();
@@ -261,8 +313,17 @@ mod tests {
     fn values_that_make_no_sense_are_refused_with_the_mend() {
         for (variable, value, expected) in [
             ("AMENDS__GRPC__LISTEN", "0.0.0.0:7400", "grpc.listen: other machines could reach 0.0.0.0:7400"),
-            ("AMENDS__HTTP__LISTEN", "[::]:7480", "write a loopback address such as 127.0.0.1:7480"),
+            ("AMENDS__HTTP__LISTEN", "[::]:7480", "or a loopback address such as 127.0.0.1:7480"),
             ("AMENDS__GRPC__LISTEN", "localhost", "grpc.listen: \"localhost\" is not an address; write ip:port"),
+            ("AMENDS__TLS__CERTIFICATE_FILE", "/a", "tls.key_file: it is missing; tls.certificate_file is given"),
+            ("AMENDS__OUTGOING_TLS__KEY_FILE", "/a", "outgoing_tls.certificate_file: it is missing"),
+            ("AMENDS__STORE__REDIS__KEY_FILE", "/a", "store.redis.certificate_file: it is missing"),
+            (
+                "AMENDS__TLS__CLIENT_CA_FILE",
+                "/a",
+                "tls.client_ca_file: clients are asked for certificates over TLS only",
+            ),
+            ("AMENDS__GRPC__ADVERTISE", "https://a:1", "grpc.advertise: \"https://a:1\" is not an address without TLS"),
             ("AMENDS__STORE__SHARDS", "0", "store.shards: 0 is out of range; write a number from 1 to 1024"),
             ("AMENDS__STORE__SHARDS", "many", "store.shards: string \"many\" is no"),
             ("AMENDS__STORE__KIND", "postgres", "store.kind: "),
@@ -278,11 +339,36 @@ mod tests {
             ("AMENDS__LOG__FILTER", "a=b=c", "log.filter: "),
             ("AMENDS__GRPC", "127.0.0.1:1", "grpc"),
             ("AMENDS__EGRESS__ALLOW", "public,10.0.0.0/33", "egress.allow: \"10.0.0.0/33\" is neither public"),
+            (
+                "AMENDS__TELEMETRY__METRICS__LISTEN",
+                "0.0.0.0:9464",
+                "telemetry.metrics.listen: other machines could reach",
+            ),
+            (
+                "AMENDS__TELEMETRY__OTLP__ENDPOINT",
+                "localhost:4317",
+                "write http://host:port, for example http://127.0.0.1:4317",
+            ),
             ("AMENDS__NODE", "", "node: a node's name has 1 to 128"),
         ] {
             let text = refusal(&Flags::default(), &[(variable, value)]);
             assert!(text.contains(expected), "{variable}={value}: {text}");
         }
+    }
+
+    #[test]
+    fn who_knows_may_be_reached_by_others() {
+        let open = ("AMENDS__GRPC__LISTEN", "0.0.0.0:7400");
+        let flags = Flags { insecure_i_know: true, ..Flags::default() };
+        assert!(load_with(&flags, &[open]).unwrap().insecure_i_know);
+        assert!(load_with(&Flags::default(), &[open, ("AMENDS__INSECURE_I_KNOW", "true")]).is_ok());
+        let text = refusal(&Flags::default(), &[open]);
+        assert!(
+            text.contains("neither TLS nor authentication; write `tls: {") && text.contains("--insecure-i-know"),
+            "{text}"
+        );
+        let tls = [open, ("AMENDS__TLS__CERTIFICATE_FILE", "/a"), ("AMENDS__TLS__KEY_FILE", "/b")];
+        assert!(refusal(&Flags::default(), &tls).contains("there is no authentication; write an `auth:` section"));
     }
 
     #[test]

@@ -6,10 +6,15 @@
 
 mod address;
 mod allow;
+mod auth;
 mod check;
+mod discovery;
 mod duration;
+mod front_door;
 mod load;
 mod redis;
+mod telemetry;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,8 +23,13 @@ use std::time::Duration;
 use amends_runtime::participant::{Allow, Egress};
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthConfig, JwtConfig};
+pub use discovery::DiscoveryConfig;
+pub use front_door::FrontDoorConfig;
 pub use load::{ConfigError, Flags, load};
 pub use redis::RedisConfig;
+pub use telemetry::{MetricsConfig, OtlpConfig, TelemetryConfig};
+pub use tls::{Clients, OutgoingTlsConfig, TlsConfig, may_bind};
 
 /// The reference documentation of all options, as a valid configuration file.
 pub const DEFAULT_FILE: &str = include_str!("../../config.default.yaml");
@@ -28,7 +38,8 @@ pub const DEFAULT_FILE: &str = include_str!("../../config.default.yaml");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The node's name.
+    /// The node's name; where none is given and others may share the store, made of host and port by [`load`].
+    #[serde(deserialize_with = "name_or_none")]
     pub node: String,
     /// The API.
     pub grpc: GrpcConfig,
@@ -40,22 +51,41 @@ pub struct ServerConfig {
     pub sagas: SagasConfig,
     /// Whom HTTP participants may be.
     pub egress: EgressConfig,
+    /// How participants' addresses are found.
+    pub discovery: DiscoveryConfig,
+    /// Who may do what.
+    pub auth: AuthConfig,
+    /// What is let in.
+    pub front_door: FrontDoorConfig,
     /// What is refused.
     pub limits: LimitsConfig,
     /// How the server stops.
     pub shutdown: ShutdownConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// Metrics and traces.
+    pub telemetry: TelemetryConfig,
+    /// What the listeners show.
+    pub tls: TlsConfig,
+    /// How other nodes and participants are connected to.
+    pub outgoing_tls: OutgoingTlsConfig,
+    /// Others may reach the listeners without TLS and authentication.
+    pub insecure_i_know: bool,
+}
+
+/// Left out is as good as absent.
+fn name_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Where gRPC is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcConfig {
-    /// `ip:port`; a loopback address.
+    /// `ip:port`; see [`may_bind`].
     #[serde(with = "address")]
     pub listen: SocketAddr,
-    /// Where other nodes reach it, as `http://host:port`; `None`: at `listen`.
+    /// Where other nodes reach it, as `http://host:port`, over TLS `https://host:port`; `None`: at `listen`.
     pub advertise: Option<String>,
 }
 
@@ -63,7 +93,7 @@ pub struct GrpcConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// `ip:port`; a loopback address.
+    /// `ip:port`; see [`may_bind`].
     #[serde(with = "address")]
     pub listen: SocketAddr,
 }
@@ -176,9 +206,16 @@ impl Default for ServerConfig {
             store: StoreConfig::default(),
             sagas: SagasConfig::default(),
             egress: EgressConfig::default(),
+            discovery: DiscoveryConfig::default(),
+            auth: AuthConfig::default(),
+            front_door: FrontDoorConfig::default(),
             limits: LimitsConfig::default(),
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            tls: TlsConfig::default(),
+            outgoing_tls: OutgoingTlsConfig::default(),
+            insecure_i_know: false,
         }
     }
 }

@@ -27,6 +27,10 @@ pub struct RedisConfig {
     pub id: Option<String>,
     /// Certificate authorities to trust instead of the public ones: a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// The certificate to show where the server asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for RedisConfig {
@@ -39,6 +43,8 @@ impl Default for RedisConfig {
             attested_durability: None,
             id: None,
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
         }
     }
 }

@@ -14,13 +14,16 @@ use futures::future::join_all;
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use super::FORWARDED;
 use super::caller;
 use super::status::Refusal;
 use super::to_proto::timestamp;
-use crate::forward::{self, FORWARDED};
 
 /// How long a drain is waited for before it is answered; it goes on either way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The method that is sent on to the node that is to drain.
+const DRAIN_PATH: &str = "/amends.v1.Cluster/DrainNode";
 
 #[tonic::async_trait]
 impl Cluster for Api {
@@ -34,7 +37,7 @@ impl Cluster for Api {
 
     async fn drain_node(&self, request: Request<v1::DrainNodeRequest>) -> Result<Response<v1::Node>, Status> {
         let name = request.get_ref().node.clone();
-        let principal = caller::principal(&request).map_err(Refusal::from)?;
+        let principal = caller::principal(&request)?;
         if name == self.coordinator.node() {
             return Ok(Response::new(self.drain_this_one(principal).await?));
         }
@@ -47,7 +50,7 @@ impl Cluster for Api {
         let unreachable = |_| Refusal::NodeUnreachable(name.clone());
         let channel = self.channels.to(&node.address).map_err(unreachable)?;
         let mut onward = Request::new(v1::DrainNodeRequest { node: node.name });
-        forward::mark(onward.metadata_mut(), self.coordinator.node(), &principal);
+        *onward.metadata_mut() = self.marked(DRAIN_PATH, &principal);
         ClusterClient::new(channel).drain_node(onward).await
     }
 }

@@ -18,8 +18,11 @@ use super::Api;
 use super::status::{Refusal, Violation};
 use super::to_proto;
 use super::{caller, from_proto, page, registering};
+use crate::auth::{Reach, Role};
 
 const PAGE_SIZE: usize = 100;
+/// Whose lists show a definition.
+const SEE: &[Role] = &[Role::Viewer, Role::Starter, Role::Registrar, Role::Operator, Role::Admin];
 
 #[tonic::async_trait]
 impl Definitions for Api {
@@ -38,7 +41,7 @@ impl Definitions for Api {
         &self,
         request: Request<v1::ListDefinitionsRequest>,
     ) -> Result<Response<v1::ListDefinitionsResponse>, Status> {
-        Ok(Response::new(self.list_definitions(&request.into_inner()).await?))
+        Ok(Response::new(self.list_definitions(request).await?))
     }
 
     async fn list_versions(
@@ -61,10 +64,10 @@ impl Api {
         &self,
         request: Request<v1::RegisterDefinitionRequest>,
     ) -> Result<v1::RegisterDefinitionResponse, Refusal> {
-        let principal = caller::principal(&request)?;
-        let submission = from_proto::submission(request.into_inner(), principal)?;
+        let caller = caller::of(&request)?.clone();
+        let submission = from_proto::submission(request.into_inner(), caller)?;
         let dry_run = submission.dry_run;
-        let work = registering::register(self.coordinator.clone(), submission);
+        let work = registering::register(self.coordinator.clone(), self.registry.outgoing().clone(), submission);
         let outcome = self.to_its_end(work).await?;
         if outcome.registered.is_none() && !dry_run {
             return Err(to_proto::refused_findings(&outcome.findings));
@@ -88,11 +91,15 @@ impl Api {
 
     async fn list_definitions(
         &self,
-        message: &v1::ListDefinitionsRequest,
+        request: Request<v1::ListDefinitionsRequest>,
     ) -> Result<v1::ListDefinitionsResponse, Refusal> {
+        let caller = caller::of(&request)?.clone();
+        let message = request.into_inner();
         let namespace = from_proto::namespace(&message.namespace)?;
         let size = page::size(message.page_size, PAGE_SIZE)?;
-        let records = self.coordinator.store().list_definitions(&namespace).await?;
+        let mut records = self.coordinator.store().list_definitions(&namespace).await?;
+        let of = namespace.as_str();
+        records.retain(|record| caller.may(SEE, Reach::Definition(of, record.name.as_str())));
         let (records, next_page_token) =
             page::by_name(records, |record| record.name.as_str(), size, &message.page_token);
         let mut definitions = Vec::with_capacity(records.len());

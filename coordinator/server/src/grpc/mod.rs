@@ -15,7 +15,9 @@ mod asking;
 mod caller;
 mod cluster;
 mod definitions;
+mod endpoints;
 mod from_proto;
+mod limits;
 mod operations;
 mod page;
 mod participants;
@@ -27,6 +29,7 @@ mod status;
 mod to_proto;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use amends_proto::v1::cluster_server::{self, ClusterServer};
@@ -36,23 +39,30 @@ use amends_proto::v1::participants_server::{self, ParticipantsServer};
 use amends_proto::v1::peers_server::PeersServer;
 use amends_proto::v1::sagas_server::{self, SagasServer};
 use amends_runtime::Coordinator;
+use amends_runtime::participant::{Callers, Follower};
 use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use crate::auth::{Auth, Gate, gate};
 use crate::channels::Channels;
 use crate::config::LimitsConfig;
 use crate::forward::{Forwarding, forward};
+use crate::front_door::FrontDoor;
 use crate::registry::Registry;
-pub(crate) use caller::PRINCIPAL;
+use crate::telemetry::{Requests, count};
+pub(crate) use caller::{PAYLOADS, PRINCIPAL, claimed_name};
 pub(crate) use from_proto::{saga_key, start_key};
 pub(crate) use peers::GrpcPeers;
 pub(crate) use status::{DOMAIN, ELSEWHERE, Refusal, UNAVAILABLE_RETRY, Violation};
 
+/// Set on a forwarded request to the name of the node that sent it on.
+pub(crate) const FORWARDED: &str = "amends-forwarded-by";
 /// Largest registration: descriptors of a large service with all its imports.
 const REGISTRATION_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest word of another node: marks of all shards.
@@ -79,15 +89,33 @@ const CLUSTER: &str = cluster_server::SERVICE_NAME;
 pub(crate) struct Api {
     pub(crate) coordinator: Coordinator,
     pub(crate) registry: Registry,
+    /// Knows how participants' addresses stand.
+    pub(crate) callers: Arc<Callers>,
+    /// Knows how looking them up goes.
+    pub(crate) follower: Arc<Follower>,
     /// To other nodes of the store.
     pub(crate) channels: Channels,
+    /// Who is who, and what a node signs with.
+    pub(crate) auth: Auth,
+    pub(crate) door: FrontDoor,
     /// Cancelled when the server begins to stop: what waits ends then.
     pub(crate) draining: CancellationToken,
     /// Work that must come to its end before the server does.
     pub(crate) work: TaskTracker,
 }
 
+/// The metadata of a request that this node makes to another for `principal`.
+fn marked(auth: &Auth, node: &str, path: &str, principal: &str) -> MetadataMap {
+    let mut headers = http::HeaderMap::new();
+    auth.mark(&mut headers, node, path, principal, false);
+    MetadataMap::from_headers(headers)
+}
+
 impl Api {
+    fn marked(&self, path: &str, principal: &str) -> MetadataMap {
+        marked(&self.auth, self.coordinator.node(), path, principal)
+    }
+
     /// Carries something out to its end, even if whoever waits for it goes away.
     async fn to_its_end<T: Send + 'static>(
         &self,
@@ -97,12 +125,13 @@ impl Api {
     }
 }
 
-/// All services. `is_shared`: other nodes may have a request's shard.
+/// All services, whose requests are counted. `is_shared`: other nodes may have a request's shard.
 pub(crate) fn routes(
     api: &Api,
     limits: &LimitsConfig,
     health: HealthReporter,
     is_shared: bool,
+    requests: Requests,
 ) -> Result<Routes, ReflectionSetup> {
     let max = |service| message_bytes_max(limits, service);
     let mut routes = Routes::builder();
@@ -116,16 +145,24 @@ pub(crate) fn routes(
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let routes = routes.routes();
-    if !is_shared {
-        return Ok(routes);
+    let mut routes = routes.routes().into_axum_router();
+    if is_shared {
+        let forwarding = Forwarding {
+            coordinator: api.coordinator.clone(),
+            channels: api.channels.clone(),
+            auth: api.auth.clone(),
+            bytes_max: limits.message_bytes,
+        };
+        routes = routes.layer(from_fn_with_state(forwarding, forward));
     }
-    let forwarding = Forwarding {
+    let keeper = Gate {
+        auth: api.auth.clone(),
+        door: api.door.clone(),
         coordinator: api.coordinator.clone(),
-        channels: api.channels.clone(),
-        bytes_max: limits.message_bytes,
+        limits: limits.clone(),
     };
-    Ok(routes.into_axum_router().layer(from_fn_with_state(forwarding, forward)).into())
+    // The last one is the first to be passed.
+    Ok(routes.layer(from_fn_with_state(keeper, gate)).layer(from_fn_with_state(requests, count)).into())
 }
 
 /// Largest request that a service takes, by the name of the service.

@@ -7,6 +7,7 @@ use amends_proto::v1::operations_server::Operations;
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use super::caller::Sight;
 use super::from_proto::Asked;
 use super::status::{Refusal, Violation};
 use super::to_proto::{self, View};
@@ -45,9 +46,9 @@ impl Api {
         request: Request<M>,
         read: fn(M, String) -> Result<Asked, Violation>,
     ) -> Result<v1::Saga, Refusal> {
-        let principal = caller::principal(&request)?;
+        let (principal, sight) = (caller::principal(&request)?, Sight::of(&request)?);
         let asked = read(request.into_inner(), principal)?;
         let answered = asking::ask(&self.coordinator, asked).await?;
-        Ok(to_proto::saga(&answered.snapshot, View::Full))
+        Ok(sight.saga(to_proto::saga(&answered.snapshot, View::Full)))
     }
 }

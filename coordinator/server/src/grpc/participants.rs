@@ -26,11 +26,29 @@ impl Participants for Api {
         Ok(Response::new(self.get_participant(&request.into_inner()).await?))
     }
 
+    async fn set_limits(&self, request: Request<v1::SetLimitsRequest>) -> Result<Response<v1::Participant>, Status> {
+        Ok(Response::new(self.set_participant_limits(request).await?))
+    }
+
     async fn list(
         &self,
         request: Request<v1::ListParticipantsRequest>,
     ) -> Result<Response<v1::ListParticipantsResponse>, Status> {
         Ok(Response::new(self.list_participants(&request.into_inner()).await?))
+    }
+
+    async fn register_endpoint(
+        &self,
+        request: Request<v1::RegisterEndpointRequest>,
+    ) -> Result<Response<v1::RegisterEndpointResponse>, Status> {
+        Ok(Response::new(self.register_instance(request).await?))
+    }
+
+    async fn deregister_endpoint(
+        &self,
+        request: Request<v1::DeregisterEndpointRequest>,
+    ) -> Result<Response<v1::DeregisterEndpointResponse>, Status> {
+        Ok(Response::new(self.deregister_instance(request).await?))
     }
 }
 
@@ -53,11 +71,38 @@ impl Api {
     }
 
     /// As it is stored, and whether it can be called.
-    fn shown(&self, record: &ParticipantRecord) -> Result<v1::Participant, RequestError> {
+    pub(super) fn shown(&self, record: &ParticipantRecord) -> Result<v1::Participant, RequestError> {
         let shown = to_proto::participant(record)?;
-        let registered = self.coordinator.directory().get(&record.namespace, &record.name);
-        let problem = registered.map(|registration| self.registry.problem(&registration)).unwrap_or_default();
-        Ok(v1::Participant { problem, ..shown })
+        let (namespace, name) = (&record.namespace, &record.name);
+        let registered = self.coordinator.directory().membership(namespace, name);
+        let mut problem = registered.as_ref().map(|it| self.registry.problem(&it.registration)).unwrap_or_default();
+        let key = (namespace.clone(), name.clone());
+        let sources = self.follower.states(&key);
+        if problem.is_empty() {
+            let of_source = sources.iter().find(|source| !source.problem.is_empty());
+            problem = of_source.map(|source| format!("{}: {}", source.source, source.problem)).unwrap_or_default();
+        }
+        let now = self.coordinator.seams().now();
+        if problem.is_empty()
+            && let Some(silence) = self.coordinator.directory().silent_for(&key, now)
+        {
+            problem = format!("no instance was heard for {} s; the last ones are still called", silence.as_secs());
+        }
+        if problem.is_empty() && registered.is_some_and(|it| it.members.is_empty()) {
+            problem = "no address is known yet".to_owned();
+        }
+        Ok(v1::Participant {
+            problem,
+            endpoint_states: self
+                .callers
+                .endpoints(namespace, name)
+                .into_iter()
+                .map(to_proto::endpoint_state)
+                .collect(),
+            protection: Some(self.protection(namespace, name)),
+            source_states: sources.into_iter().map(to_proto::source_state).collect(),
+            ..shown
+        })
     }
 
     async fn get_participant(&self, message: &v1::GetParticipantRequest) -> Result<v1::Participant, Refusal> {
@@ -80,7 +125,12 @@ impl Api {
         let mut participants = Vec::with_capacity(records.len());
         for record in records {
             match self.shown(&record) {
-                Ok(shown) => participants.push(v1::Participant { descriptor_set: bytes::Bytes::new(), ..shown }),
+                Ok(shown) => participants.push(v1::Participant {
+                    descriptor_set: bytes::Bytes::new(),
+                    endpoint_states: Vec::new(),
+                    source_states: Vec::new(),
+                    ..shown
+                }),
                 // One that can't be read must not hide the others; asked for by name it says what is wrong.
                 Err(error) => tracing::error!(participant = %record.name, %error, "a participant can't be shown"),
             }

@@ -10,12 +10,15 @@ use amends_proto::v1;
 use amends_proto::v1::peers_client::PeersClient;
 use amends_proto::v1::peers_server;
 use amends_runtime::cluster::{Lost, Mark};
+use amends_runtime::participant::{Endpoint, Heartbeat, Told};
 use amends_runtime::{Peers, Word};
 use amends_store::{Epoch, NodeRecord, Nonce, ShardId};
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use super::from_proto::discovery;
 use super::status::{Refusal, Violation};
+use crate::auth::Auth;
 use crate::channels::Channels;
 use crate::error::chain;
 
@@ -26,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct GrpcPeers {
     pub(crate) channels: Channels,
+    pub(crate) auth: Auth,
+    /// The name of this node.
+    pub(crate) node: String,
 }
+
+const EXCHANGE: &str = "/amends.v1.Peers/Exchange";
 
 #[async_trait::async_trait]
 impl Peers for GrpcPeers {
@@ -45,7 +53,9 @@ impl Peers for GrpcPeers {
                 return None;
             }
         };
-        match tokio::time::timeout(PATIENCE, PeersClient::new(channel).exchange(to_proto(word))).await {
+        let mut request = Request::new(to_proto(word));
+        *request.metadata_mut() = super::marked(&self.auth, &self.node, EXCHANGE, &self.node);
+        match tokio::time::timeout(PATIENCE, PeersClient::new(channel).exchange(request)).await {
             Ok(Ok(answer)) => from_proto(answer.into_inner()).ok(),
             Ok(Err(status)) => {
                 tracing::debug!(node, %status, "another node doesn't answer");
@@ -59,7 +69,9 @@ impl Peers for GrpcPeers {
 #[tonic::async_trait]
 impl peers_server::Peers for Api {
     async fn exchange(&self, request: Request<v1::PeerWord>) -> Result<Response<v1::PeerWord>, Status> {
-        let word = from_proto(request.into_inner()).map_err(Refusal::from)?;
+        let mut word = from_proto(request.into_inner()).map_err(Refusal::from)?;
+        // Nodes may have different rules.
+        word.instances.retain(|told| self.registry.check_endpoint(&told.heartbeat.endpoint).is_ok());
         if word.news
             && let Err(error) = self.registry.refresh().await
         {
@@ -83,7 +95,33 @@ fn to_proto(word: Word) -> v1::PeerWord {
         marks: word.marks.into_iter().map(mark).collect(),
         frozen: word.frozen.into_iter().map(lost).collect(),
         news: word.news,
+        instances: word.instances.into_iter().map(instance_to_proto).collect(),
     }
+}
+
+fn instance_to_proto(told: Told) -> v1::HeardInstance {
+    let Told { participant: (namespace, participant), heartbeat: Heartbeat { endpoint, instance, weight }, age, gone } =
+        told;
+    v1::HeardInstance {
+        namespace: namespace.to_string(),
+        participant: participant.to_string(),
+        endpoint: endpoint.to_string(),
+        instance,
+        weight,
+        age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
+        gone,
+    }
+}
+
+fn instance_from_proto(told: v1::HeardInstance) -> Result<Told, Violation> {
+    let endpoint = Endpoint::parse_http(&told.endpoint)
+        .map_err(|error| Violation::new("instances.endpoint", error.to_string()))?;
+    Ok(Told {
+        participant: discovery::participant(&told.namespace, &told.participant)?,
+        heartbeat: Heartbeat { endpoint, instance: told.instance, weight: told.weight.max(1) },
+        age: Duration::from_millis(told.age_ms.into()),
+        gone: told.gone,
+    })
 }
 
 fn from_proto(word: v1::PeerWord) -> Result<Word, Violation> {
@@ -106,6 +144,7 @@ fn from_proto(word: v1::PeerWord) -> Result<Word, Violation> {
         marks: word.marks.into_iter().map(mark).collect::<Result<_, _>>()?,
         frozen: word.frozen.into_iter().map(lost).collect::<Result<_, _>>()?,
         news: word.news,
+        instances: word.instances.into_iter().map(instance_from_proto).collect::<Result<_, _>>()?,
     })
 }
 
@@ -117,7 +156,11 @@ mod tests {
     fn a_word_comes_back_as_it_went_out() {
         let mark = Mark { shard: ShardId(3), epoch: Epoch(7), nonce: Nonce(u128::MAX - 1), commits: 12 };
         let lost = Lost { shard: ShardId(4), found: 1, confirmed: 2 };
-        let word = Word { node: "a".into(), marks: vec![mark], frozen: vec![lost], news: true };
+        let participant = discovery::participant("team-b", "payment").unwrap();
+        let endpoint = Endpoint::parse("http://10.0.0.1:7503").unwrap();
+        let heartbeat = Heartbeat { endpoint, instance: "pod-1".into(), weight: 3 };
+        let told = Told { participant, heartbeat, age: Duration::from_millis(1_234), gone: true };
+        let word = Word { node: "a".into(), marks: vec![mark], frozen: vec![lost], news: true, instances: vec![told] };
         assert_eq!(from_proto(to_proto(word.clone())).unwrap(), word);
     }
 

@@ -12,12 +12,16 @@ use amends_definition::{
 use amends_engine::ids::{Namespace, ParticipantName, Version};
 use amends_engine::payload::Digest;
 use amends_runtime::Coordinator;
-use amends_runtime::participant::{Directory, Protocol, Registration, fetch_descriptors};
+use amends_runtime::participant::{Directory, Endpoint, Outgoing, Protocol, Registration, fetch_descriptors};
 use amends_store::DefinitionRecord;
 use bytes::Bytes;
 
 use super::status::{Refusal, Violation};
+use crate::auth::{Caller, Reach, Role};
 use crate::error::chain;
+
+/// How long a participant's addresses are waited for.
+const FINDING_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What findings give as the file, since the API gets a text without a name.
 const FILE_NAME: &str = "definition";
@@ -31,7 +35,8 @@ pub(crate) struct Submission {
     pub(crate) dry_run: bool,
     /// Descriptor sets that the caller sends along.
     pub(crate) uploads: BTreeMap<ParticipantName, Bytes>,
-    pub(crate) principal: String,
+    /// Is judged once more when the text has said which definition it is.
+    pub(crate) caller: Caller,
 }
 
 /// What became of it.
@@ -52,19 +57,29 @@ pub(crate) struct Registered {
 }
 
 /// Registers or checks a definition.
-pub(crate) async fn register(coordinator: Coordinator, submission: Submission) -> Result<Outcome, Refusal> {
+pub(crate) async fn register(
+    coordinator: Coordinator,
+    outgoing: Outgoing,
+    submission: Submission,
+) -> Result<Outcome, Refusal> {
     let (source, format) = (submission.source.clone(), submission.format);
     let document = match beside(move || parse(&source, format, FILE_NAME)).await? {
         Ok(document) => Arc::new(document),
         Err(findings) => return Ok(Outcome { registered: None, findings }),
     };
+    let reach = Reach::Definition(submission.namespace.as_str(), document.name().as_str());
+    if !submission.caller.may(&[Role::Registrar, Role::Admin], reach) {
+        let (caller, method) = (submission.caller.name, format!("register definition {}", document.name()));
+        return Err(Refusal::Denied { caller, method, needed: "registrar, admin".to_owned() });
+    }
     refuse_strangers(&document, &submission.uploads)?;
     let strangers = check_protocols(&document, &registered(coordinator.directory(), &submission, &document));
     if !strangers.is_empty() {
         let findings = check(&document, &submission.uploads).into_iter().chain(strangers).collect();
         return Ok(Outcome { registered: None, findings });
     }
-    let Gathered { descriptors, unreachable } = gather(coordinator.directory(), &submission, &document).await;
+    let Gathered { descriptors, unreachable } =
+        gather(coordinator.directory(), &outgoing, &submission, &document).await;
     let (shared, format, source) = (document.clone(), submission.format, submission.source.clone());
     let compiled = beside(move || compile(&shared, &source, format, &descriptors)).await?;
     match compiled {
@@ -115,7 +130,7 @@ struct Gathered {
 
 /// Finds descriptors: what was sent along, else what is registered, else what the participant's reflection says. One that
 /// isn't registered gets none, whatever was sent along: its sagas couldn't be called.
-async fn gather(directory: &Directory, submission: &Submission, document: &Document) -> Gathered {
+async fn gather(directory: &Directory, outgoing: &Outgoing, submission: &Submission, document: &Document) -> Gathered {
     let mut gathered = Gathered { descriptors: BTreeMap::new(), unreachable: BTreeMap::new() };
     for (participant, calls) in document.calls() {
         let Some(registration) = directory.get(&submission.namespace, &participant) else { continue };
@@ -124,7 +139,8 @@ async fn gather(directory: &Directory, submission: &Submission, document: &Docum
             gathered.descriptors.insert(participant, set.clone());
             continue;
         }
-        match reflect(&participant, &registration, &calls).await {
+        let whom = (&submission.namespace, &participant, registration.as_ref());
+        match reflect(directory, outgoing, whom, &calls).await {
             Ok(set) => {
                 gathered.descriptors.insert(participant, set);
             }
@@ -137,17 +153,37 @@ async fn gather(directory: &Directory, submission: &Submission, document: &Docum
 }
 
 /// Asks one endpoint after the other until one answers.
-async fn reflect(participant: &ParticipantName, registration: &Registration, calls: &[Call]) -> Result<Bytes, String> {
+async fn reflect(
+    directory: &Directory,
+    outgoing: &Outgoing,
+    (namespace, participant, registration): (&Namespace, &ParticipantName, &Registration),
+    calls: &[Call],
+) -> Result<Bytes, String> {
     let mut services: Vec<String> = calls.iter().map(|call| call.service.clone()).collect();
     services.dedup();
-    let mut problem = "it has no endpoint".to_owned();
-    for endpoint in &registration.endpoints {
-        match fetch_descriptors(participant, endpoint, &services).await {
+    let mut problem =
+        "no address of it is known yet; try again when `amends participant describe` shows one".to_owned();
+    for endpoint in found(directory, namespace, participant).await {
+        match fetch_descriptors(outgoing, &registration.tls, participant, &endpoint, &services).await {
             Ok(set) => return Ok(set),
             Err(error) => problem = chain(&error),
         }
     }
     Err(problem)
+}
+
+/// Where a participant answers. One that was registered a moment ago may not be found yet.
+async fn found(directory: &Directory, namespace: &Namespace, participant: &ParticipantName) -> Vec<Endpoint> {
+    let until = tokio::time::Instant::now() + FINDING_TIME_MAX;
+    loop {
+        let membership = directory.membership(namespace, participant);
+        let endpoints: Vec<Endpoint> =
+            membership.iter().flat_map(|it| &it.members).map(|member| member.endpoint.clone()).collect();
+        if !endpoints.is_empty() || tokio::time::Instant::now() >= until {
+            return endpoints;
+        }
+        tokio::time::sleep(FINDING_TIME_MAX / 40).await;
+    }
 }
 
 fn compile(
@@ -209,7 +245,7 @@ async fn store(
     let newest = store.get_definition(namespace, name, None).await?.map_or(0, |record| record.version.0);
     let now = coordinator.seams().now();
     if !submission.dry_run {
-        let record = store.put_definition(namespace, name, body, &submission.principal, now).await?;
+        let record = store.put_definition(namespace, name, body, &submission.caller.name, now).await?;
         let compiled = coordinator.definitions().registered(&record)?;
         coordinator.announce().await;
         let created = record.version.0 > newest;
@@ -229,7 +265,7 @@ async fn store(
         version: Version(newest.saturating_add(1)),
         digest,
         registered_at: now,
-        principal: submission.principal.clone(),
+        principal: submission.caller.name.clone(),
         body,
         deprecated: None,
     };

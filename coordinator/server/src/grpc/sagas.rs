@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use super::caller::Sight;
 use super::status::Refusal;
 use super::to_proto::{self, View};
 use super::{asking, caller, from_proto, page, reading};
@@ -26,11 +27,11 @@ impl Sagas for Api {
     }
 
     async fn get(&self, request: Request<v1::GetSagaRequest>) -> Result<Response<v1::Saga>, Status> {
-        Ok(Response::new(self.get_saga(&request.into_inner()).await?))
+        Ok(Response::new(self.get_saga(request).await?))
     }
 
     async fn list(&self, request: Request<v1::ListSagasRequest>) -> Result<Response<v1::ListSagasResponse>, Status> {
-        Ok(Response::new(self.list_sagas(&request.into_inner()).await?))
+        Ok(Response::new(self.list_sagas(request).await?))
     }
 
     async fn list_history(
@@ -43,12 +44,17 @@ impl Sagas for Api {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchSagaResponse, Status>> + Send>>;
 
     async fn watch(&self, request: Request<v1::WatchSagaRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let sight = Sight::of(&request)?;
         let message = request.into_inner();
         let key = from_proto::saga_key(&message.namespace, &message.saga_id).map_err(Refusal::from)?;
         // Sequence numbers count from 1 outside and from 0 inside: the last one seen is the next one to send.
         let seen =
             reading::follow(self.coordinator.clone(), key, message.after_sequence, self.draining.clone()).await?;
-        Ok(Response::new(Box::pin(seen.map(|seen| Ok(to_proto::watched(&seen?))))))
+        let shown = move |seen: v1::WatchSagaResponse| v1::WatchSagaResponse {
+            saga: seen.saga.map(|saga| sight.saga(saga)),
+            entries: seen.entries,
+        };
+        Ok(Response::new(Box::pin(seen.map(move |seen| Ok(shown(to_proto::watched(&seen?)))))))
     }
 
     async fn cancel(
@@ -69,38 +75,50 @@ impl Sagas for Api {
 impl Api {
     async fn start_saga(&self, request: Request<v1::StartSagaRequest>) -> Result<v1::Saga, Refusal> {
         let (principal, traceparent) = (caller::principal(&request)?, caller::traceparent(&request));
+        let sight = Sight::of(&request)?;
         let (start, wait) = from_proto::start(request.into_inner(), principal, traceparent)?;
         let key = start.key.clone();
+        let starting = self.door.starting();
         let accepted = self.coordinator.start(start).await?.snapshot;
-        let Some(patience) = wait else { return Ok(to_proto::saga(&accepted, View::Full)) };
+        starting.committed();
+        let Some(patience) = wait else { return Ok(sight.saga(to_proto::saga(&accepted, View::Full))) };
         let waited = tokio::select! {
             biased;
             waited = self.coordinator.wait(&key, patience) => waited,
             () = self.draining.cancelled() => self.coordinator.get(&key).await,
         };
-        Ok(to_proto::saga(&waited.unwrap_or(accepted), View::Full))
+        Ok(sight.saga(to_proto::saga(&waited.unwrap_or(accepted), View::Full)))
     }
 
-    async fn get_saga(&self, message: &v1::GetSagaRequest) -> Result<v1::Saga, Refusal> {
+    async fn get_saga(&self, request: Request<v1::GetSagaRequest>) -> Result<v1::Saga, Refusal> {
+        let sight = Sight::of(&request)?;
+        let message = request.into_inner();
         let key = from_proto::saga_key(&message.namespace, &message.saga_id)?;
         let snapshot = self.coordinator.get(&key).await?;
         let mut saga = to_proto::saga(&snapshot, View::Full);
+        saga.waiting = to_proto::waits(&self.coordinator.waits(&snapshot.saga), &snapshot.saga);
         if let Place::Frozen(lost) = self.coordinator.place(&key)
             && !snapshot.saga.state.phase.is_terminal()
         {
             // Before whatever else it waits for: that won't come.
             saga.waiting.insert(0, to_proto::frozen(&lost));
         }
-        Ok(saga)
+        Ok(sight.saga(saga))
     }
 
-    async fn list_sagas(&self, message: &v1::ListSagasRequest) -> Result<v1::ListSagasResponse, Refusal> {
-        let filter = from_proto::filter(message)?;
+    async fn list_sagas(&self, request: Request<v1::ListSagasRequest>) -> Result<v1::ListSagasResponse, Refusal> {
+        let sight = Sight::of(&request)?;
+        let message = request.into_inner();
+        let filter = from_proto::filter(&message)?;
         let size = page::size(message.page_size, LIST_PAGE_SIZE)?;
         let after = page::to_cursor(&message.page_token, &filter)?;
         let found = self.coordinator.list(&filter, after.as_ref(), size).await?;
         Ok(v1::ListSagasResponse {
-            sagas: found.items.iter().map(to_proto::listed).collect(),
+            sagas: found
+                .items
+                .iter()
+                .map(|it| sight.saga(to_proto::listed(it, |saga| self.coordinator.waits(saga))))
+                .collect(),
             next_page_token: found.next.map(|next| page::of_cursor(&next, &filter)).unwrap_or_default(),
         })
     }
@@ -118,12 +136,12 @@ impl Api {
     }
 
     async fn cancel_saga(&self, request: Request<v1::CancelSagaRequest>) -> Result<v1::CancelSagaResponse, Refusal> {
-        let principal = caller::principal(&request)?;
+        let (principal, sight) = (caller::principal(&request)?, Sight::of(&request)?);
         let asked = from_proto::cancel(request.into_inner(), principal)?;
         let (result, snapshot) = asking::cancel(&self.coordinator, asked).await?;
         Ok(v1::CancelSagaResponse {
             result: to_proto::cancel_result(result).into(),
-            saga: Some(to_proto::saga(&snapshot, View::Full)),
+            saga: Some(sight.saga(to_proto::saga(&snapshot, View::Full))),
         })
     }
 
@@ -131,12 +149,12 @@ impl Api {
         &self,
         request: Request<v1::CompleteStepRequest>,
     ) -> Result<v1::CompleteStepResponse, Refusal> {
-        let principal = caller::principal(&request)?;
+        let (principal, sight) = (caller::principal(&request)?, Sight::of(&request)?);
         let asked = from_proto::complete_step(request.into_inner(), principal)?;
         let (result, snapshot) = asking::complete(&self.coordinator, asked).await?;
         Ok(v1::CompleteStepResponse {
             result: to_proto::completion_result(result).into(),
-            saga: Some(to_proto::saga(&snapshot, View::Full)),
+            saga: Some(sight.saga(to_proto::saga(&snapshot, View::Full))),
         })
     }
 }

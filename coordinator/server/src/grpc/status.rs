@@ -9,6 +9,7 @@ use std::time::Duration;
 use amends_engine::IllegalEvent;
 use amends_engine::standing::StatusWord;
 use amends_runtime::RequestError;
+use amends_runtime::participant::TooManyInstances;
 use amends_store::StoreError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -23,6 +24,11 @@ const FROZEN_RETRY: Duration = Duration::from_secs(30);
 pub(crate) const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// When to try again after the disk was full: somebody has to make room first.
 const FULL_RETRY: Duration = Duration::from_secs(10);
+
+/// Longest text of a refusal.
+const TEXT_BYTES_MAX: usize = 1024;
+/// Most that is said about fields, in all.
+const VIOLATIONS_BYTES_MAX: usize = 4096;
 
 /// A field of a request that can't be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,10 @@ pub(crate) enum Refusal {
     Illegal { error: IllegalEvent, status: StatusWord },
     /// There is no such participant.
     NoSuchParticipant(String),
+    /// Its instances may not register themselves.
+    NoSelfRegistration(String),
+    /// No more of its instances are taken.
+    TooManyInstances(TooManyInstances),
     /// There is no such node.
     NoSuchNode(String),
     /// A node can't be asked.
@@ -60,6 +70,16 @@ pub(crate) enum Refusal {
     RevisionMoved { expected: u64, found: u64 },
     /// Work that was carried out elsewhere broke down.
     Broken,
+    /// The bytes are no message of this method.
+    Unreadable(String),
+    /// It isn't known who asks.
+    Unauthenticated(&'static str),
+    /// Whoever asks may not.
+    Denied { caller: String, method: String, needed: String },
+    /// Whoever asks does so too often.
+    TooOften { after: Duration },
+    /// There is too much to do.
+    Crowded { after: Duration },
 }
 
 impl From<Violation> for Refusal {
@@ -83,20 +103,47 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        crate::http::problem(self.into())
+    }
+}
+
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let Row { code, reason, message, about, mend } = row(refusal);
         let mut details = ErrorDetails::new();
-        let about: HashMap<String, String> = about.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let about: HashMap<String, String> =
+            about.into_iter().map(|(key, value)| (key.to_owned(), shortened(value))).collect();
         details.set_error_info(reason, DOMAIN, about);
         if let Some(delay) = mend.after {
             details.set_retry_info(Some(delay));
         }
         if !mend.violations.is_empty() {
-            details.set_bad_request(mend.violations);
+            details.set_bad_request(that_fit(mend.violations));
         }
-        Status::with_error_details(code, message, details)
+        Status::with_error_details(code, shortened(message), details)
     }
+}
+
+/// The first ones, as many as fit; at least one.
+fn that_fit(violations: Vec<FieldViolation>) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let shorter = violations.into_iter().map(|it| FieldViolation::new(shortened(it.field), shortened(it.description)));
+    let fits = |it: &FieldViolation| {
+        bytes += it.field.len() + it.description.len();
+        bytes <= VIOLATIONS_BYTES_MAX
+    };
+    shorter.take_while(fits).collect()
+}
+
+/// What a caller sent may be repeated in a refusal, which travels in headers: larger ones break the answer.
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 /// What one refusal becomes.
@@ -134,6 +181,15 @@ fn row(refusal: Refusal) -> Row {
                 format!("there is no participant {name}: register it first"),
             )
         },
+        Refusal::NoSelfRegistration(name) => plain(
+            Code::FailedPrecondition,
+            "NO_SELF_REGISTRATION",
+            format!("participant {name} is registered without self-registration: put it with self_registration"),
+        ),
+        Refusal::TooManyInstances(error) => Row {
+            mend: Mend { after: Some(FULL_RETRY), violations: vec![] },
+            ..plain(Code::ResourceExhausted, "TOO_MANY_INSTANCES", error.to_string())
+        },
         Refusal::NoSuchNode(name) => Row {
             about: vec![("node", name.clone())],
             ..plain(
@@ -159,6 +215,32 @@ fn row(refusal: Refusal) -> Row {
             "this request broke down inside the coordinator; its log says more, please report it".to_owned(),
         ),
         Refusal::Request(error) => request_row(error),
+        Refusal::Unreadable(problem) => {
+            plain(Code::InvalidArgument, "UNREADABLE", format!("the request can't be read: {problem}"))
+        }
+        Refusal::Unauthenticated(why) => plain(Code::Unauthenticated, "UNAUTHENTICATED", why.to_owned()),
+        Refusal::Denied { caller, method, needed } => Row {
+            about: vec![("caller", caller.clone()), ("needed", needed.clone())],
+            ..plain(
+                Code::PermissionDenied,
+                "DENIED",
+                format!("{caller} may not {method} this: it needs one of {needed}; grant it in the access file"),
+            )
+        },
+        Refusal::TooOften { after } => later(after, "TOO_OFTEN", "you ask too often; ask again later"),
+        Refusal::Crowded { after } => {
+            later(after, "OVERLOADED", "there is too much to do, and ending sagas comes first; ask again later")
+        }
+    }
+}
+
+fn later(after: Duration, reason: &'static str, message: &str) -> Row {
+    Row {
+        code: Code::ResourceExhausted,
+        reason,
+        message: message.to_owned(),
+        about: vec![],
+        mend: Mend { after: Some(after), violations: vec![] },
     }
 }
 
@@ -236,6 +318,12 @@ mod tests {
             (violations[0].field.as_str(), violations[0].description.as_str()),
             ("reason", "it is empty; say why")
         );
+    }
+
+    #[test]
+    fn a_refusal_repeats_only_so_much_of_what_was_sent() {
+        let status = Status::from(Refusal::NoSuchNode("é".repeat(100_000)));
+        assert!(status.message().len() < 3000 && status.details().len() < 6000);
     }
 
     #[test]

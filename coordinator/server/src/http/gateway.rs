@@ -30,6 +30,7 @@ use super::routes::{BodyOf, Found, Route, Table, Unroutable};
 use super::{follow, request};
 use crate::config::LimitsConfig;
 use crate::grpc;
+use crate::tls::PeerCertificate;
 
 /// How long a body may take to come in.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -195,7 +196,8 @@ fn reserved(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<Stri
 
 /// The headers that mean over HTTP what they mean as metadata.
 fn metadata(headers: &HeaderMap) -> MetadataMap {
-    let is_ours = |name: &str| name.starts_with("amends-") || matches!(name, "traceparent" | "tracestate");
+    let is_ours =
+        |name: &str| name.starts_with("amends-") || matches!(name, "authorization" | "traceparent" | "tracestate");
     let ours = headers.iter().filter(|(name, _)| is_ours(name.as_str()));
     MetadataMap::from_headers(ours.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
@@ -205,6 +207,9 @@ fn from_peer(of: &http::Extensions) -> tonic::Extensions {
     let mut extensions = tonic::Extensions::new();
     if let Some(ConnectInfo(address)) = of.get::<ConnectInfo<SocketAddr>>() {
         extensions.insert(TcpConnectInfo { local_addr: None, remote_addr: Some(*address) });
+    }
+    if let Some(certificate) = of.get::<PeerCertificate>() {
+        extensions.insert(certificate.clone());
     }
     extensions
 }

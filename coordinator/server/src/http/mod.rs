@@ -28,14 +28,24 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
+use tonic::Status;
 
+use crate::auth::{self, Auth};
 pub(crate) use call::Calls;
 pub(crate) use gateway::Gateway;
+pub(crate) use guard::Guard;
 pub(crate) use pages::Pages;
+use problem::Problem;
 
-/// Everything that the listener serves.
-pub(crate) fn router(pages: Pages, gateway: Gateway) -> Router {
+/// An error as the listener answers it.
+pub(crate) fn problem(status: Status) -> Response {
+    Problem::from(status).into_response()
+}
+
+/// Everything that the listener serves; `beside`: more pages, behind the same guards.
+pub(crate) fn router(pages: Pages, gateway: Gateway, beside: Router, guard: Guard, auth: &Auth) -> Router {
     let index = pages::index(&pages, gateway.table());
     let description = openapi::describe(gateway.table()).to_string();
     Router::new()
@@ -48,6 +58,8 @@ pub(crate) fn router(pages: Pages, gateway: Gateway) -> Router {
         .route("/v1", any(gateway::serve))
         .route("/v1/{*rest}", any(gateway::serve))
         .with_state(Arc::new(gateway))
+        .merge(beside)
         .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page; / lists them all\n") })
-        .layer(middleware::from_fn(guard::guard))
+        .layer(middleware::from_fn_with_state(auth.clone(), auth::page))
+        .layer(middleware::from_fn_with_state(guard, guard::guard))
 }

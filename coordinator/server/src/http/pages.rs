@@ -5,6 +5,8 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use amends_store::Severity;
+use amends_tls::Keeper;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -13,19 +15,23 @@ use tokio::sync::watch;
 
 use super::routes::Table;
 use crate::health::Readiness;
+use crate::tls::findings;
 
 /// What the pages show.
 #[derive(Debug, Clone)]
 pub(crate) struct Pages {
     pub(crate) grpc: SocketAddr,
     pub(crate) readiness: watch::Receiver<Readiness>,
+    /// Who looks after certificates.
+    pub(crate) keeper: Keeper,
 }
 
 /// The list of all there is, for people.
 pub(super) fn index(pages: &Pages, table: &Table) -> String {
     let mut text = format!(
         "Amends {}\n\n/healthz        the process is alive\n/readyz         it takes requests\n/version        name and \
-         version, as JSON\n/openapi.json   the API below, as OpenAPI 3.1\n\n\
+         version, as JSON\n/metrics        for Prometheus, unless it has a listener of its own\n/openapi.json   the API below, as \
+         OpenAPI 3.1\n\n\
          The API is gRPC, on {}: package amends.v1, with server reflection and health.\n\
          The same methods as JSON, here; each also under /v1/namespaces/{{namespace}}/ :\n\n",
         env!("CARGO_PKG_VERSION"),
@@ -38,8 +44,16 @@ pub(super) fn index(pages: &Pages, table: &Table) -> String {
     text
 }
 
-/// Whether requests are taken.
-pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, &'static str) {
+/// Whether requests are taken, and what is wrong with certificates: that alone is no reason to send requests elsewhere, since the
+/// ones before are still in use, and other nodes mostly have the same.
+pub(super) async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
+    let (status, word) = is_ready(&pages);
+    let findings = findings(&pages.keeper.standing());
+    let wrong = findings.iter().filter(|finding| finding.severity != Severity::Info);
+    (status, wrong.fold(word.to_owned(), |text, finding| text + &finding.message + "\n"))
+}
+
+fn is_ready(pages: &Pages) -> (StatusCode, &'static str) {
     match *pages.readiness.borrow() {
         Readiness::Ready => (StatusCode::OK, "ready\n"),
         Readiness::NoStore => (StatusCode::SERVICE_UNAVAILABLE, "the store doesn't answer\n"),

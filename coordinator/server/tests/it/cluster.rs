@@ -17,7 +17,7 @@ use crate::shop::{Answer, Shop};
 
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-fn config(memory: &Memory, name: &str) -> ServerConfig {
+pub(crate) fn config(memory: &Memory, name: &str) -> ServerConfig {
     let mut config = memory.config();
     config.node = name.to_owned();
     config.sagas.lease = Duration::from_secs(1);
@@ -26,9 +26,17 @@ fn config(memory: &Memory, name: &str) -> ServerConfig {
 
 /// Some nodes that have found each other, with a shop and a definition that were registered at the first.
 async fn nodes(memory: &Memory, names: &[&str]) -> (Vec<Server>, Shop) {
+    nodes_over(memory, names, &ServerConfig::default()).await
+}
+
+/// The same with the TLS settings of `tls`.
+pub(crate) async fn nodes_over(memory: &Memory, names: &[&str], tls: &ServerConfig) -> (Vec<Server>, Shop) {
     let mut servers = Vec::new();
     for name in names {
-        servers.push(Server::start_shared(memory, config(memory, name)).await);
+        let mut config = config(memory, name);
+        config.tls.clone_from(&tls.tls);
+        config.outgoing_tls.clone_from(&tls.outgoing_tls);
+        servers.push(Server::start_shared(memory, config).await);
     }
     for server in &servers {
         settled(server, names).await;
@@ -39,7 +47,7 @@ async fn nodes(memory: &Memory, names: &[&str]) -> (Vec<Server>, Shop) {
     (servers, shop)
 }
 
-async fn shards(server: &Server) -> Vec<v1::Shard> {
+pub(crate) async fn shards(server: &Server) -> Vec<v1::Shard> {
     let mut cluster = ClusterClient::new(server.channel.clone());
     cluster.list_shards(v1::ListShardsRequest {}).await.unwrap().into_inner().shards
 }
@@ -50,7 +58,7 @@ async fn list(server: &Server) -> Vec<v1::Node> {
 }
 
 /// Waits until every shard is with one of these nodes, and each of them serves.
-async fn settled(server: &Server, names: &[&str]) {
+pub(crate) async fn settled(server: &Server, names: &[&str]) {
     loop {
         let serving: Vec<v1::Node> =
             list(server).await.into_iter().filter(|node| node.state() == v1::NodeState::Serving).collect();
@@ -62,7 +70,7 @@ async fn settled(server: &Server, names: &[&str]) {
     }
 }
 
-async fn completes(server: &mut Server, id: &str) {
+pub(crate) async fn completes(server: &mut Server, id: &str) {
     let saga = server.run(id).await;
     assert_eq!(saga.status(), v1::SagaStatus::Completed, "{id}: {saga:?}");
 }

@@ -10,9 +10,10 @@ use amends_proto::v1::participants_client::ParticipantsClient;
 use amends_proto::v1::sagas_client::SagasClient;
 use amends_server::{App, Backend, Error, Listeners, ServerConfig};
 use amends_store::{MemoryStore, OpenError, Store};
+use amends_tls::{ClientTls, Target};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -105,6 +106,11 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
+/// Where a server has TLS, its clients connect as other nodes do.
+fn client_tls(config: &ServerConfig) -> Option<Arc<ClientTls>> {
+    config.tls.files().map(|_| Arc::new(ClientTls::open(config.outgoing_tls.nodes()).unwrap()))
+}
+
 /// A running server with clients.
 pub(crate) struct Server {
     pub(crate) sagas: SagasClient<Channel>,
@@ -124,17 +130,19 @@ impl Server {
     }
 
     pub(crate) async fn start_with(memory: &Memory, config: ServerConfig) -> Self {
+        let tls = client_tls(&config);
         let app = match memory {
             Memory::Sqlite(_) => App::build(config).await.unwrap(),
             Memory::InMemory(store) => Self::build_on(Backend::of(store.clone()), config).await,
         };
-        Self::run_app(app).await
+        Self::run_app(app, tls).await
     }
 
     /// One of several nodes on a store in memory.
     pub(crate) async fn start_shared(memory: &Memory, config: ServerConfig) -> Self {
         let Memory::InMemory(store) = memory else { panic!("only a store in memory is shared here") };
-        Self::run_app(Self::build_on(Backend::shared(store.clone()), config).await).await
+        let tls = client_tls(&config);
+        Self::run_app(Self::build_on(Backend::shared(store.clone()), config).await, tls).await
     }
 
     async fn build_on(backend: Backend, config: ServerConfig) -> App {
@@ -142,13 +150,15 @@ impl Server {
         App::build_on(config, listeners, backend).await.unwrap()
     }
 
-    async fn run_app(app: App) -> Self {
+    async fn run_app(app: App, tls: Option<Arc<ClientTls>>) -> Self {
         let (grpc, http) = (app.grpc_address(), app.http_address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
         }));
-        let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let uri = format!("{scheme}://{grpc}").parse().unwrap();
+        let channel = Target::new(&uri, tls, None).unwrap().connect().await.unwrap();
         Self {
             sagas: SagasClient::new(channel.clone()),
             operations: OperationsClient::new(channel.clone()),
@@ -170,7 +180,12 @@ impl Server {
 
     /// A server with a shop and the checkout definition.
     pub(crate) async fn with_shop(memory: &Memory) -> (Self, Shop) {
-        let (mut server, shop) = (Self::start(memory).await, Shop::open().await);
+        Self::with_shop_and(memory, memory.config()).await
+    }
+
+    /// The same, with settings.
+    pub(crate) async fn with_shop_and(memory: &Memory, config: ServerConfig) -> (Self, Shop) {
+        let (mut server, shop) = (Self::start_with(memory, config).await, Shop::open().await);
         server.put_shop(&shop.address).await;
         server.register(CHECKOUT).await;
         (server, shop)

@@ -1,6 +1,6 @@
 //! The HTTP listener: its pages, here; the API as JSON, in the files below.
 
-mod client;
+pub(crate) mod client;
 mod docs;
 mod following;
 mod life;

@@ -5,19 +5,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod access;
+mod canary;
 mod cluster;
 mod completing;
 mod damage;
 mod definitions;
+mod deploy;
+mod discovery;
+mod dns_server;
 mod following;
+mod front_door;
+mod fuzz;
 mod harness;
 mod http;
 mod http_steps;
 mod lifecycle;
 mod listing;
+mod metrics;
+mod nodes;
 mod operating;
+mod overload;
 mod participants;
+mod raw;
 mod reflecting;
 mod refusing;
 mod shop;
 mod stopping;
+mod tls;
+mod tracing;

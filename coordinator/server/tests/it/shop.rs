@@ -2,6 +2,8 @@
 //!
 //! Every method takes an `Order` and gives a `Done`. What a method answers is set by method; the default is success.
 
+use amends_participant::signing::{SignedLayer, Verifier};
+use amends_tls::{Application, Listener, ServerTls};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::Future;
@@ -57,6 +59,8 @@ struct Script {
 pub(crate) struct Shop {
     script: Arc<Mutex<Script>>,
     calls: Arc<watch::Sender<Vec<String>>>,
+    /// The `traceparent` of each call, empty where it had none.
+    traces: Arc<Mutex<Vec<String>>>,
     held: Arc<watch::Sender<bool>>,
     pub(crate) address: String,
 }
@@ -77,20 +81,30 @@ pub(crate) fn descriptor_set_in(syntax: &str) -> Vec<u8> {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::guarded(None, None).await
+    }
+
+    /// One that is called over TLS, at `localhost`, and answers signed calls only, as far as these are given.
+    pub(crate) async fn guarded(tls: Option<Arc<ServerTls>>, verifier: Option<Verifier>) -> Self {
+        let (scheme, host) = if tls.is_some() { ("https", "localhost") } else { ("http", "127.0.0.1") };
+        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = Listener::new(tcp, tls, Application::Grpc);
         let shop = Self {
             script: Arc::default(),
             calls: Arc::new(watch::Sender::new(Vec::new())),
+            traces: Arc::default(),
             held: Arc::new(watch::Sender::new(true)),
-            address: format!("http://{}", listener.local_addr().unwrap()),
+            address: format!("{scheme}://{host}:{}", listener.local_addr().unwrap().port()),
         };
         let descriptors = descriptor_set();
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(&descriptors)
             .build_v1()
             .unwrap();
-        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let server = tonic::transport::Server::builder().add_service(shop.clone()).add_service(reflection);
+        let incoming = listener.incoming();
+        let signed = tower::util::option_layer(verifier.map(SignedLayer::new));
+        let server =
+            tonic::transport::Server::builder().layer(signed).add_service(shop.clone()).add_service(reflection);
         tokio::spawn(server.serve_with_incoming(incoming));
         shop
     }
@@ -124,6 +138,11 @@ impl Shop {
     /// All calls so far, by method.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
+    }
+
+    /// The `traceparent` of all calls so far.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        self.traces.lock().unwrap().clone()
     }
 
     fn answer_to(&self, method: &str) -> Answer {
@@ -169,6 +188,8 @@ impl tower::Service<http::Request<Body>> for Shop {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         let shop = self.clone();
+        let trace = request.headers().get("traceparent").and_then(|trace| trace.to_str().ok()).unwrap_or_default();
+        shop.traces.lock().unwrap().push(trace.to_owned());
         Box::pin(async move { Ok(Grpc::new(Raw).unary(Method { shop, method }, request).await) })
     }
 }

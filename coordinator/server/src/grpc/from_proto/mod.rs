@@ -5,6 +5,7 @@
 //!
 //! This file has what all methods share; `sagas.rs`, `operations.rs` and `registrations.rs` have the messages.
 
+pub(crate) mod discovery;
 mod operations;
 mod registrations;
 mod sagas;
@@ -66,7 +67,7 @@ fn named(field: &str, error: &InvalidName) -> Violation {
 }
 
 /// 0 in a request means that any revision will do.
-fn revision(expected: u64) -> Option<u64> {
+pub(crate) fn revision(expected: u64) -> Option<u64> {
     (expected != 0).then_some(expected)
 }
 
@@ -94,7 +95,7 @@ fn operation(number: i32) -> Result<Option<Operation>, Violation> {
     }
 }
 
-fn unknown_value(field: &str, number: i32) -> Violation {
+pub(crate) fn unknown_value(field: &str, number: i32) -> Violation {
     Violation::new(field, format!("this coordinator doesn't know the value {number}; is the client newer?"))
 }
 

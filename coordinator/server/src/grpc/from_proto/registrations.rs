@@ -6,10 +6,12 @@ use amends_definition::Format;
 use amends_engine::ids::{Namespace, ParticipantName};
 use amends_proto::v1;
 use amends_runtime::participant::{
-    AnyCode, Code, Endpoint, InvalidRegistration, Meaning, Protocol, Registration, SecretReference,
+    AnyCode, Code, InvalidRegistration, Meaning, Protocol, Registration, SecretReference, TlsSettings,
 };
 
+use super::discovery::endpoints;
 use super::{namespace, participant_name, revision, unknown_value};
+use crate::auth::Caller;
 use crate::error::chain;
 use crate::grpc::registering::Submission;
 use crate::grpc::status::Violation;
@@ -29,14 +31,7 @@ pub(crate) fn put(message: v1::PutParticipantRequest) -> Result<Put, Violation> 
         return Err(Violation::new("participant", "it is missing; give the whole registration"));
     };
     let protocol = protocol(participant.protocol)?;
-    let parse = match protocol {
-        Protocol::Grpc => Endpoint::parse,
-        Protocol::Http => Endpoint::parse_http,
-    };
-    let endpoint = |(place, text): (usize, &String)| {
-        parse(text).map_err(|error| Violation::new(format!("participant.endpoints[{place}]"), error.to_string()))
-    };
-    let endpoints = participant.endpoints.iter().enumerate().map(endpoint).collect::<Result<_, _>>()?;
+    let endpoints = endpoints(&participant, protocol)?;
     let codes = participant
         .codes
         .iter()
@@ -46,17 +41,17 @@ pub(crate) fn put(message: v1::PutParticipantRequest) -> Result<Put, Violation> 
     let descriptors = (!participant.descriptor_set.is_empty()).then_some(participant.descriptor_set);
     let refusals_final = participant.refusals_final;
     let registration = match protocol {
-        Protocol::Grpc if !signing.is_empty() => {
-            let problem = "only requests to an HTTP participant are signed; leave it out, or set protocol to HTTP";
-            return Err(Violation::new("participant.signing_secrets", problem));
-        }
         Protocol::Http if descriptors.is_some() => {
             let problem = "an HTTP participant has no descriptors; leave it out, or set protocol to gRPC";
             return Err(Violation::new("participant.descriptor_set", problem));
         }
-        Protocol::Grpc => Registration::new(endpoints, refusals_final, codes, descriptors),
-        Protocol::Http => Registration::new_http(endpoints, refusals_final, codes, signing),
+        Protocol::Grpc => {
+            Registration::found(endpoints, refusals_final, codes, descriptors).and_then(|it| it.signed(signing))
+        }
+        Protocol::Http => Registration::found_http(endpoints, refusals_final, codes, signing),
     };
+    let tls = tls(participant.tls)?;
+    let registration = registration.and_then(|registration| registration.with_tls(tls));
     Ok(Put {
         namespace: namespace(&participant.namespace)?,
         name: participant_name("participant.name", &participant.name)?,
@@ -73,6 +68,22 @@ fn protocol(number: i32) -> Result<Protocol, Violation> {
     }
 }
 
+fn tls(message: Option<v1::ParticipantTls>) -> Result<TlsSettings, Violation> {
+    let v1::ParticipantTls { ca_file, certificate_file, key_file, server_name } = message.unwrap_or_default();
+    let path = |text: String| (!text.is_empty()).then(|| std::path::PathBuf::from(text));
+    let identity = match (path(certificate_file), path(key_file)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (certificate, _) => {
+            let missing = if certificate.is_some() { "key_file" } else { "certificate_file" };
+            let problem = "it is missing; a certificate is nothing without its key, nor the key without it";
+            return Err(Violation::new(format!("participant.tls.{missing}"), problem));
+        }
+    };
+    let server_name = (!server_name.is_empty()).then_some(server_name);
+    Ok(TlsSettings { ca_file: path(ca_file), identity, server_name })
+}
+
 fn signing(references: &[String]) -> Result<Vec<SecretReference>, Violation> {
     let read = |(place, text): (usize, &String)| {
         SecretReference::parse(text)
@@ -85,7 +96,13 @@ fn refused(error: &InvalidRegistration) -> Violation {
     let field = match error {
         InvalidRegistration::Descriptors(_) => "participant.descriptor_set",
         InvalidRegistration::TooManySecrets(_) => "participant.signing_secrets",
+        InvalidRegistration::Weight { .. } => "participant.weights",
+        InvalidRegistration::TlsWithoutHttps
+        | InvalidRegistration::RelativePath(_)
+        | InvalidRegistration::ServerName(_) => "participant.tls",
         InvalidRegistration::NoEndpoint
+        | InvalidRegistration::TooManySources(_)
+        | InvalidRegistration::SourceTwice(_)
         | InvalidRegistration::TooManyEndpoints(_)
         | InvalidRegistration::EndpointTwice(_) => "participant.endpoints",
     };
@@ -118,7 +135,7 @@ fn code_meaning(name: &str, number: i32, protocol: Protocol) -> Result<(AnyCode,
 }
 
 /// A definition to be registered or checked.
-pub(crate) fn submission(message: v1::RegisterDefinitionRequest, principal: String) -> Result<Submission, Violation> {
+pub(crate) fn submission(message: v1::RegisterDefinitionRequest, caller: Caller) -> Result<Submission, Violation> {
     let format = match v1::SourceFormat::try_from(message.format) {
         Ok(v1::SourceFormat::Unspecified | v1::SourceFormat::Yaml) => Format::Yaml,
         Ok(v1::SourceFormat::Json) => Format::Json,
@@ -132,6 +149,6 @@ pub(crate) fn submission(message: v1::RegisterDefinitionRequest, principal: Stri
         format,
         dry_run: message.dry_run,
         uploads: uploads.collect::<Result<BTreeMap<_, _>, _>>()?,
-        principal,
+        caller,
     })
 }

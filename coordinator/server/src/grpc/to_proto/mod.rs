@@ -6,6 +6,7 @@
 //! `saga.rs` has the saga as a whole, `steps.rs` its steps and what they left, `history.rs` the history, `registrations.rs`
 //! definitions and participants.
 
+mod discovery;
 mod history;
 mod registrations;
 mod saga;
@@ -17,6 +18,7 @@ use amends_engine::payload::{Encoding, Payload};
 use amends_engine::time::Timestamp;
 use amends_proto::v1;
 
+pub(crate) use discovery::*;
 pub(crate) use history::*;
 pub(crate) use registrations::*;
 pub(crate) use saga::*;
@@ -40,7 +42,7 @@ fn payload(payload: &Payload) -> v1::Payload {
     v1::Payload { encoding: encoding.into(), data: payload.bytes.clone() }
 }
 
-fn operation(operation: Operation) -> v1::Operation {
+pub(crate) fn operation(operation: Operation) -> v1::Operation {
     match operation {
         Operation::Action => v1::Operation::Action,
         Operation::Compensate => v1::Operation::Compensate,

@@ -4,11 +4,13 @@ use amends_definition::{Body, Compiled, Finding, Format, Severity};
 use amends_engine::standing::StatusWord;
 use amends_proto::v1;
 use amends_runtime::RequestError;
-use amends_runtime::participant::{Meaning, Protocol, Registration};
+use amends_runtime::participant::{Meaning, Protocol, Registration, TlsSettings};
 use amends_store::{DefinitionRecord, ParticipantRecord};
 
+use super::discovery::balancing_of;
 use super::timestamp;
 use crate::error::chain;
+use crate::grpc::limits;
 use crate::grpc::status::{Refusal, Violation};
 
 /// The text of a definition and how to read it.
@@ -97,10 +99,11 @@ pub(crate) fn participant(record: &ParticipantRecord) -> Result<v1::Participant,
         RequestError::Unreadable(format!("participant {} can't be read; put it again: {}", record.name, chain(&error)))
     })?;
     let codes = registration.codes.iter().map(|(code, meaning)| (code.to_string(), meaning_of(*meaning).into()));
+    let sources = registration.discovery.sources.iter().map(ToString::to_string);
     Ok(v1::Participant {
         namespace: record.namespace.to_string(),
         name: record.name.to_string(),
-        endpoints: registration.endpoints.iter().map(ToString::to_string).collect(),
+        endpoints: registration.endpoints.iter().map(ToString::to_string).chain(sources).collect(),
         refusals_final: registration.refusals_final,
         codes: codes.collect(),
         descriptor_set: registration.descriptors.unwrap_or_default(),
@@ -110,6 +113,26 @@ pub(crate) fn participant(record: &ParticipantRecord) -> Result<v1::Participant,
         protocol: protocol_of(registration.protocol).into(),
         signing_secrets: registration.signing.iter().map(ToString::to_string).collect(),
         problem: String::new(),
+        limits: Some(limits::show(&registration.limits)),
+        limits_change: registration.limits_change.as_ref().map(limits::show_change),
+        protection: None,
+        balancing: balancing_of(registration.discovery.balancing).into(),
+        weights: registration.discovery.weights,
+        self_registration: registration.discovery.self_registration,
+        endpoint_states: Vec::new(),
+        source_states: Vec::new(),
+        tls: tls_of(&registration.tls),
+    })
+}
+
+fn tls_of(tls: &TlsSettings) -> Option<v1::ParticipantTls> {
+    let text = |path: Option<&std::path::PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
+    let (certificate, key) = tls.identity.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+    (*tls != TlsSettings::default()).then(|| v1::ParticipantTls {
+        ca_file: text(tls.ca_file.as_ref()),
+        certificate_file: text(certificate),
+        key_file: text(key),
+        server_name: tls.server_name.clone().unwrap_or_default(),
     })
 }
 

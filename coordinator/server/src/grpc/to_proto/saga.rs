@@ -1,7 +1,7 @@
 //! A saga as it stands.
 
 use amends_engine::ids::Operation;
-use amends_engine::outcome::Why;
+use amends_engine::outcome::{Doubt, OutcomeKind, Why};
 use amends_engine::saga::{Cause, Decision, OperationStatus, Phase, Saga, StuckReason};
 use amends_engine::standing::{self, StatusWord, Waiting, WaitingReason};
 use amends_proto::v1;
@@ -12,6 +12,10 @@ use super::{history_entry, operation, payload, steps, timestamp, trace_id};
 use crate::grpc::asking::{Cancelled, Completion};
 use crate::grpc::reading::Seen;
 use amends_engine::payload::PayloadKey;
+
+/// Why a saga waits whose participant refuses its owner's epoch, though it is the store's newest.
+const NEWER_OWNER: &str = "the participant has seen a newer owner of this saga than the store knows: the store's clock stands behind, \
+                           or another store was in use since; goes on by itself once its epochs are higher";
 
 /// How much of a saga is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub(crate) fn saga(snapshot: &Snapshot, view: View) -> v1::Saga {
             reason: cancel.by.reason.clone(),
         }),
         stuck: stuck(saga),
-        waiting: standing::waits(saga).iter().map(|it| waiting(it, saga)).collect(),
+        waiting: waits(&standing::waits(saga), saga),
         steps: match view {
             View::Full => steps::steps(snapshot),
             View::Listed => Vec::new(),
@@ -65,10 +69,18 @@ pub(crate) fn saga(snapshot: &Snapshot, view: View) -> v1::Saga {
     }
 }
 
+/// What a saga waits for.
+pub(crate) fn waits(waits: &[Waiting], saga: &Saga) -> Vec<v1::Waiting> {
+    waits.iter().map(|it| waiting(it, saga)).collect()
+}
+
 /// A saga of a list.
-pub(crate) fn listed(listed: &Listed) -> v1::Saga {
+pub(crate) fn listed(listed: &Listed, waits_of: impl Fn(&Saga) -> Vec<Waiting>) -> v1::Saga {
     match listed {
-        Listed::Saga(snapshot) => saga(snapshot, View::Listed),
+        Listed::Saga(snapshot) => {
+            let waiting = waits(&waits_of(&snapshot.saga), &snapshot.saga);
+            v1::Saga { waiting, ..saga(snapshot, View::Listed) }
+        }
         Listed::Unreadable { saga, status } => unreadable(saga, status),
     }
 }
@@ -221,12 +233,27 @@ pub(crate) fn frozen(lost: &Lost) -> v1::Waiting {
     v1::Waiting { reason: v1::WaitingReason::ShardFrozen.into(), message: lost.to_string(), ..Default::default() }
 }
 
+/// Whose breaker or limit it is: where to look further.
+fn at_participant(waiting: &Waiting, saga: &Saga) -> Option<String> {
+    let participant = &saga.definition.step(waiting.step?).participant;
+    Some(format!("participant {participant}: see `amends participant describe {participant}`"))
+}
+
 fn waiting(waiting: &Waiting, saga: &Saga) -> v1::Waiting {
     let last_said = |operation: Option<Operation>| {
         let state = saga.operation(waiting.step?, operation?);
         state.last.as_ref().map(|last| last.why.to_string())
     };
+    let is_overtaken = waiting.step.zip(waiting.operation).is_some_and(|(step, operation)| {
+        let last = saga.operation(step, operation).last.as_ref();
+        last.is_some_and(|last| last.kind == OutcomeKind::Unknown(Doubt::StaleEpoch))
+    });
     let (reason, message) = match waiting.reason {
+        // Its owner has asked for a newer epoch already, and it was of no use.
+        WaitingReason::RetryDue if is_overtaken => {
+            let said = last_said(waiting.operation).unwrap_or_default();
+            (v1::WaitingReason::ShardFrozen, Some(format!("{NEWER_OWNER} ({said})")))
+        }
         WaitingReason::RetryDue => (v1::WaitingReason::RetryDue, last_said(waiting.operation)),
         WaitingReason::Pending => (v1::WaitingReason::Pending, last_said(waiting.operation)),
         // It is the action's attempt that keeps the compensation waiting.
@@ -235,6 +262,8 @@ fn waiting(waiting: &Waiting, saga: &Saga) -> v1::Waiting {
             let reason = saga.state.paused.as_ref().map(|paused| paused.by.reason.clone());
             (v1::WaitingReason::Paused, reason)
         }
+        WaitingReason::BreakerOpen => (v1::WaitingReason::BreakerOpen, at_participant(waiting, saga)),
+        WaitingReason::Limit => (v1::WaitingReason::Limit, at_participant(waiting, saga)),
     };
     v1::Waiting {
         reason: reason.into(),

@@ -42,7 +42,14 @@ pub(super) fn describe(table: &Table) -> Value {
         "info": { "title": "Amends", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT },
         "tags": tags,
         "paths": paths,
+        // Only where the server asks who calls.
+        "security": [{}, { "bearer": [] }],
         "components": {
+            "securitySchemes": { "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of the access file, or one of the identity provider.",
+            } },
             "schemas": schemas,
             "parameters": header_parameters(),
             "responses": { "Error": {
@@ -168,7 +175,7 @@ fn header_parameters() -> Value {
             repeat with the same key is the same request. Not together with another `sagaId` or `requestId`. Other methods \
             are safe to repeat by themselves or take `expectedRevision`; there the header says nothing."),
         "amends-principal": parameter("amends-principal", "header", "Who asks, for the history: 1 to 128 printable ASCII \
-            characters."),
+            characters. Counts only where the server asks for no token."),
     })
 }
 
