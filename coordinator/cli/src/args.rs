@@ -10,7 +10,7 @@ use crate::commands::completions::Completions;
 use crate::commands::definition::DefinitionCommand;
 use crate::commands::participant::ParticipantCommand;
 use crate::commands::saga::SagaCommand;
-use crate::connect::Address;
+use crate::connect::{Address, Credentials, TlsFlags};
 use crate::output::Format;
 
 /// Runs sagas and TCC transactions across gRPC services, and makes amends when one of them fails.
@@ -36,6 +36,11 @@ pub(crate) struct Common {
     /// How to print answers
     #[arg(long, short, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
     pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
+    /// For https://
+    #[command(flatten)]
+    pub(crate) tls: TlsFlags,
 }
 
 /// The nouns.
@@ -57,6 +62,10 @@ pub(crate) enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Store(crate::commands::store::StoreCommand),
+    /// Make tokens for those who call the coordinator
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Token(crate::commands::token::TokenCommand),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Run the coordinator

@@ -4,7 +4,9 @@
 //! unary call has a time limit, so that no command hangs on a coordinator that is stopped but still connected.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use amends_proto::v1::cluster_client::ClusterClient;
@@ -12,7 +14,10 @@ use amends_proto::v1::definitions_client::DefinitionsClient;
 use amends_proto::v1::operations_client::OperationsClient;
 use amends_proto::v1::participants_client::ParticipantsClient;
 use amends_proto::v1::sagas_client::SagasClient;
-use tonic::transport::{Channel, Endpoint, Uri};
+use amends_tls::{ClientFiles, ClientTls, Target};
+use clap::Args;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Uri};
 
 use crate::exit::Failure;
 
@@ -21,13 +26,49 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Descriptor sets and long lists are larger than tonic's default of 4 MiB.
 const ANSWER_LENGTH_MAX: usize = 64 << 20;
 
-/// Where a coordinator answers: `http://host:port`.
+/// Where a coordinator answers: `http://host:port`, or `https://host:port` with whom to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address(Uri);
+pub(crate) struct Address {
+    uri: Uri,
+    tls: TlsFlags,
+}
+
+/// How a coordinator at `https://` is connected to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct TlsFlags {
+    /// Trust these authorities instead of the public ones, for https:// (PEM)
+    #[arg(long, global = true, env = "AMENDS_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Show this certificate where the coordinator asks for one (PEM)
+    #[arg(long, global = true, env = "AMENDS_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, global = true, env = "AMENDS_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// The name that the coordinator's certificate has, where that isn't the host
+    #[arg(long, global = true, env = "AMENDS_TLS_SERVER_NAME", value_name = "NAME")]
+    tls_server_name: Option<String>,
+}
+
+impl TlsFlags {
+    fn client(&self) -> Result<ClientTls, Failure> {
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(Failure::Usage("--tls-cert and --tls-key are given together".to_owned())),
+        };
+        let ca: Vec<PathBuf> = self.tls_ca.iter().cloned().collect();
+        let files = ClientFiles { public: ca.is_empty(), ca, identity };
+        ClientTls::open(files).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Failure::Usage(format!("{error}{cause}"))
+        })
+    }
+}
 
 /// Text that isn't an address.
 #[derive(Debug, thiserror::Error)]
-#[error("not an address of a coordinator: write http://host:port")]
+#[error("not an address of a coordinator: write http://host:port, or https://host:port for TLS")]
 pub(crate) struct InvalidAddress;
 
 impl FromStr for Address {
@@ -35,14 +76,22 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let uri: Uri = text.parse().map_err(|_| InvalidAddress)?;
-        let complete = uri.scheme_str() == Some("http") && uri.port_u16().is_some() && uri.path() == "/";
-        if complete && uri.query().is_none() { Ok(Self(uri)) } else { Err(InvalidAddress) }
+        let is_ours = matches!(uri.scheme_str(), Some("http" | "https"));
+        let complete = is_ours && uri.port_u16().is_some() && uri.path() == "/" && uri.query().is_none();
+        if complete { Ok(Self { uri, tls: TlsFlags::default() }) } else { Err(InvalidAddress) }
+    }
+}
+
+impl Address {
+    /// The same, connected to as these flags say.
+    pub(crate) fn with_tls(self, tls: TlsFlags) -> Self {
+        Self { tls, ..self }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.to_string().trim_end_matches('/'))
+        f.write_str(self.uri.to_string().trim_end_matches('/'))
     }
 }
 
@@ -55,10 +104,15 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects, so that "nobody is there" is told apart from "the call failed".
     pub(crate) async fn open(address: &Address) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from(address.0.clone()).connect_timeout(CONNECT_TIMEOUT);
-        match endpoint.connect().await {
+        let tls = match address.uri.scheme_str() {
+            Some("https") => Some(Arc::new(address.tls.client()?)),
+            _ => None,
+        };
+        let target = Target::new(&address.uri, tls, address.tls.tls_server_name.as_deref());
+        let target = target.map_err(|error| Failure::Usage(format!("{address}: {error}")))?;
+        match target.tuned(|endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT)).connect().await {
             Ok(channel) => Ok(Self { channel }),
-            Err(source) => Err(Failure::NobodyAnswers { address: address.clone(), source }),
+            Err(source) => Err(Failure::NobodyAnswers { address: Box::new(address.clone()), source }),
         }
     }
 
@@ -83,6 +137,46 @@ impl Connection {
     }
 }
 
+/// By what this program is known to the coordinator; once for the process.
+static BEARER: OnceLock<MetadataValue<Ascii>> = OnceLock::new();
+
+/// Who asks.
+#[derive(Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Credentials {
+    /// A token, if the coordinator asks who you are; others on this machine can see it, so better --token-file
+    #[arg(long, global = true, env = "AMENDS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// A file with the token
+    #[arg(long, global = true, env = "AMENDS_TOKEN_FILE", conflicts_with = "token", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("token_file", &self.token_file).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Every request from now on carries them.
+    pub(crate) fn use_for_all(self) -> Result<(), Failure> {
+        let token = match (self.token, self.token_file) {
+            (Some(token), _) => token,
+            (None, Some(path)) => {
+                std::fs::read_to_string(&path).map_err(|source| Failure::File { path: path.clone(), source })?
+            }
+            (None, None) => return Ok(()),
+        };
+        let unusable = |_| Failure::Usage("the token has characters that no token has".to_owned());
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", token.trim()).parse().map_err(unusable)?;
+        bearer.set_sensitive(true);
+        // There is one command in a process.
+        let _ = BEARER.set(bearer);
+        Ok(())
+    }
+}
+
 /// A request with the usual time limit.
 pub(crate) fn request<T>(message: T) -> tonic::Request<T> {
     request_within(message, Duration::ZERO)
@@ -92,7 +186,15 @@ pub(crate) fn request<T>(message: T) -> tonic::Request<T> {
 pub(crate) fn request_within<T>(message: T, wait: Duration) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(wait + CALL_TIMEOUT);
+    identified(&mut request);
     request
+}
+
+/// Adds who asks, for requests without a time limit.
+pub(crate) fn identified<T>(request: &mut tonic::Request<T>) {
+    if let Some(bearer) = BEARER.get() {
+        request.metadata_mut().insert("authorization", bearer.clone());
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +205,10 @@ mod tests {
     fn an_address_is_http_with_host_and_port_and_nothing_else() {
         assert_eq!("http://127.0.0.1:7400/".parse::<Address>().expect("valid").to_string(), "http://127.0.0.1:7400");
         assert!("http://[::1]:7400".parse::<Address>().is_ok());
-        for wrong in ["", "127.0.0.1:7400", "https://a:1", "http://a", "http://a:1/b", "http://a:1?b", "http://:1x"] {
+        assert!("https://a:1".parse::<Address>().is_ok());
+        for wrong in
+            ["", "127.0.0.1:7400", "https://a", "ftp://a:1", "http://a", "http://a:1/b", "http://a:1?b", "http://:1x"]
+        {
             assert!(wrong.parse::<Address>().is_err(), "{wrong:?}");
         }
     }

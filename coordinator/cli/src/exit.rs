@@ -62,7 +62,7 @@ pub(crate) enum Failure {
     /// Nobody listens, so certainly nothing was sent.
     #[error("nothing answers at {address} — is `amends serve` running? ({})", root_cause(source))]
     NobodyAnswers {
-        address: Address,
+        address: Box<Address>,
         #[source]
         source: tonic::transport::Error,
     },

@@ -29,7 +29,7 @@ const VERBS: &[(&str, &[&str], &str)] = &[
     ("definition", &["delete", "remove", "disable"], "deprecate"),
     ("definition", &["run", "simulate"], "test"),
     ("participant", &["add", "create", "put", "update"], "register"),
-    ("participant", &["get", "describe"], "show"),
+    ("participant", &["get", "inspect"], "describe"),
 ];
 
 /// Flags that other programs have, and ours.

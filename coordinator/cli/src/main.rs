@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
+    amends_tls::install();
     let arguments = args::Arguments::try_parse().unwrap_or_else(|error| {
         let given: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
         hints::with_tip(error, &args::Arguments::command(), &given).exit()

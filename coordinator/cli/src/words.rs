@@ -42,6 +42,10 @@ words! {
     history_kind: v1::HistoryKind, "HISTORY_KIND_";
     /// What a code means.
     code_meaning: v1::CodeMeaning, "CODE_MEANING_";
+    /// What a participant's breaker does.
+    breaker_state: v1::BreakerState, "BREAKER_STATE_";
+    /// Whether a participant's breaker works.
+    breaker_mode: v1::BreakerMode, "BREAKER_MODE_";
 }
 
 /// Empty for `UNSPECIFIED`, which means that there is nothing to show.

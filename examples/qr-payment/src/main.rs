@@ -68,6 +68,7 @@ pub(crate) enum Failure {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    amends_tls::install();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -63,6 +63,7 @@ enum Failure {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    amends_tls::install();
     match run(&Arguments::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

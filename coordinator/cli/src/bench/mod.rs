@@ -179,6 +179,14 @@ async fn set_up(coordinator: SocketAddr, participant: SocketAddr) -> Result<Conn
     };
     let put = api::PutParticipantRequest { participant: Some(noop), ..Default::default() };
     connection.participants().put(request(put)).await?;
+    // What is measured is the coordinator, not how gently it treats participants.
+    let limits = api::SetLimitsRequest {
+        name: "noop".to_owned(),
+        limits: Some(api::Limits { concurrency: 100_000, ..Default::default() }),
+        reason: "bench".to_owned(),
+        ..Default::default()
+    };
+    connection.participants().set_limits(request(limits)).await?;
     let define = api::RegisterDefinitionRequest { source: DEFINITION.to_owned(), ..Default::default() };
     connection.definitions().register(request(define)).await?;
     Ok(connection)

@@ -14,6 +14,8 @@ pub(crate) mod saga;
 pub(crate) mod serve;
 #[cfg(feature = "server")]
 pub(crate) mod store;
+#[cfg(feature = "server")]
+pub(crate) mod token;
 
 use std::future::Future;
 
@@ -22,12 +24,16 @@ use crate::exit::Failure;
 
 /// Runs what the command line asks for.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let common = arguments.common;
+    let mut common = arguments.common;
+    std::mem::take(&mut common.credentials).use_for_all()?;
+    common.address = common.address.with_tls(common.tls.clone());
     match arguments.command {
         Command::Saga(command) => as_client(command.run(&common)),
         Command::Definition(command) => command.run(&common),
         Command::Participant(command) => as_client(command.run(&common)),
         Command::Cluster(command) => as_client(command.run(&common)),
+        #[cfg(feature = "server")]
+        Command::Token(command) => command.run(common.output),
         Command::Completions(command) => command.run(),
         #[cfg(feature = "server")]
         Command::Serve(command) => as_server(command.run()),

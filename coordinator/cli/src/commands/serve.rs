@@ -36,6 +36,9 @@ pub(crate) struct Serve {
     /// The node's name; a node keeps its name over restarts
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Let other machines connect although there is no TLS or no authentication: whoever can connect may do anything
+    #[arg(long)]
+    insecure_i_know: bool,
     /// Print all settings with their defaults and end
     #[arg(long)]
     print_config: bool,
@@ -54,9 +57,10 @@ impl Serve {
             http: self.http,
             store: self.store,
             node: self.node,
+            insecure_i_know: self.insecure_i_know,
         };
         let config: ServerConfig = config::load(&flags).map_err(|error| Failure::Usage(error.to_string()))?;
-        telemetry::init(&config.log).map_err(failed)?;
+        telemetry::init(&config).map_err(failed)?;
         let app = App::build(config).await.map_err(failed)?;
         eprintln!("amends: serving gRPC on {}, HTTP on {}", app.grpc_address(), app.http_address());
         app.run(stop()?).await.map_err(failed)

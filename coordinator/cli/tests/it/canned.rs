@@ -3,10 +3,11 @@
 //! Times are days and a half from now, so that ages come out the same whenever the tests run.
 
 use amends_proto::v1::{
-    CodeMeaning, Decision, DecisionCause, Definition, DefinitionVersion, Deprecation, Doubt, Effect, HistoryEntry,
-    HistoryKind, Node, NodeState, Operation, OperationState, OperationStatus, OutcomeKind, Participant, Payload,
-    Residue, Saga, SagaPhase, SagaStatus, Shard, ShardState, SourceFormat, StatusCount, Step, Stuck, StuckReason,
-    Waiting, WaitingReason, payload::Encoding,
+    BreakerMode, BreakerState, CodeMeaning, Decision, DecisionCause, Definition, DefinitionVersion, Deprecation, Doubt,
+    Effect, EndpointHealth, EndpointState, HistoryEntry, HistoryKind, Limits, LimitsChange, Node, NodeState, Operation,
+    OperationState, OperationStatus, OutcomeKind, Participant, Payload, Protection, Residue, Saga, SagaPhase,
+    SagaStatus, Shard, ShardState, SourceFormat, StatusCount, Step, Stuck, StuckReason, Waiting, WaitingCount,
+    WaitingReason, payload::Encoding,
 };
 use pbjson_types::{Duration, Timestamp};
 
@@ -243,7 +244,45 @@ pub(crate) fn definition() -> Definition {
     }
 }
 
+/// One that doesn't answer, and is called as an operator once said.
+fn bank() -> Participant {
+    let limits = Limits {
+        concurrency: 64,
+        reserved_percent: 20,
+        rate_per_second: 12.5,
+        retry_percent: 20,
+        breaker: BreakerMode::Auto.into(),
+        resume_per_second: 0.0,
+    };
+    let waiting = [(Operation::Action, 10_200), (Operation::Compensate, 3)];
+    let share = Limits { concurrency: 32, rate_per_second: 6.25, ..limits };
+    Participant {
+        limits: Some(limits),
+        limits_change: Some(LimitsChange {
+            time: days_ago(3),
+            principal: "ops".to_owned(),
+            reason: "they asked for it".to_owned(),
+        }),
+        protection: Some(Protection {
+            node: "node-a".to_owned(),
+            nodes: 2,
+            breaker: BreakerState::Open.into(),
+            since: days_ago(1),
+            probe_time: days_ago(-3),
+            in_flight: 0,
+            waiting: waiting.map(|(of, count)| WaitingCount { operation: of.into(), count }).to_vec(),
+            drain_time: days_ago(-3),
+            resuming_per_second: 0.0,
+            limits: Some(share),
+        }),
+        ..participant("payment")
+    }
+}
+
 pub(crate) fn participant(name: &str) -> Participant {
+    if name == "bank" {
+        return Participant { name: name.to_owned(), ..bank() };
+    }
     Participant {
         namespace: "default".to_owned(),
         name: name.to_owned(),
@@ -253,6 +292,24 @@ pub(crate) fn participant(name: &str) -> Participant {
         revision: 2,
         update_time: days_ago(1),
         principal: "shop".to_owned(),
+        endpoint_states: vec![
+            EndpointState {
+                endpoint: "http://127.0.0.1:7503".to_owned(),
+                source: "registered".to_owned(),
+                health: EndpointHealth::Healthy.into(),
+                in_flight: 3,
+                ..EndpointState::default()
+            },
+            EndpointState {
+                endpoint: "http://127.0.0.1:7513".to_owned(),
+                source: "registered".to_owned(),
+                health: EndpointHealth::Ejected.into(),
+                ejected_until: days_ago(0),
+                last_failure_time: days_ago(1),
+                last_failure: "it answered UNAVAILABLE".to_owned(),
+                ..EndpointState::default()
+            },
+        ],
         ..Participant::default()
     }
 }

@@ -36,6 +36,25 @@ fn a_good_redis_is_described_and_a_bad_one_refused_with_the_line_to_change() {
     assert!(serve.stderr.contains("Write `appendfsync always` in redis.conf"), "{}", serve.stderr);
 }
 
+/// What we tell people to run is what we accept; each of the four lines that matter is missed when it is gone.
+#[test]
+fn the_example_redis_conf_passes() {
+    let text = include_str!("../../../../deploy/redis/redis.conf");
+    let server = Server::start(&Settings::of_file(text));
+    // With the user that the file tells to make.
+    let user = text.lines().find_map(|line| line.strip_prefix("#   ACL SETUSER ")).expect("a user");
+    let words: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(user.split(' ')).collect();
+    server.ask::<()>(&words);
+    let run = run("doctor", &format!("redis://amends:password@{}", server.address()));
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+    let not_good: Vec<&str> = run.stdout.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert_eq!(not_good, Vec::<&str>::new());
+    for line in ["appendonly yes", "appendfsync always", "maxmemory-policy noeviction", "no-appendfsync-on-rewrite no"]
+    {
+        assert!(text.lines().any(|it| it == line), "{line}");
+    }
+}
+
 #[test]
 fn findings_can_be_read_by_programs() {
     let server = Server::start(&Settings::strict());

@@ -60,9 +60,11 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl Answers {
     fn note<T: serde::Serialize>(&self, method: &str, request: Request<T>) -> T {
+        let bearer = request.metadata().get("authorization").map(|value| value.to_str().expect("text").to_owned());
+        let bearer = bearer.map_or_else(String::new, |bearer| format!(" authorization: {bearer}"));
         let message = request.into_inner();
         let json = serde_json::to_string(&message).expect("proto3 JSON");
-        *self.requests.lock().expect("not poisoned") += &format!("{method} {json}\n");
+        *self.requests.lock().expect("not poisoned") += &format!("{method} {json}{bearer}\n");
         message
     }
 }
@@ -250,11 +252,27 @@ impl Participants for Answers {
         Ok(Response::new(canned::participant(&self.note("Get", request).name)))
     }
 
+    async fn set_limits(&self, request: Request<SetLimitsRequest>) -> Answer<Participant> {
+        let set = self.note("SetLimits", request);
+        let change = LimitsChange { time: canned::days_ago(2), principal: "ops".to_owned(), reason: set.reason };
+        let changed = canned::participant(&set.name);
+        let (limits, limits_change) = (set.limits, Some(change));
+        Ok(Response::new(Participant { revision: 3, limits, limits_change, ..changed }))
+    }
+
     async fn list(&self, request: Request<ListParticipantsRequest>) -> Answer<ListParticipantsResponse> {
         let request = self.note("List", request);
         let (name, next) = if request.page_token.is_empty() { ("inventory", "page-2") } else { ("payment", "") };
         let participants = vec![canned::participant(name)];
         Ok(Response::new(ListParticipantsResponse { participants, next_page_token: next.to_owned() }))
+    }
+
+    async fn register_endpoint(&self, _: Request<RegisterEndpointRequest>) -> Answer<RegisterEndpointResponse> {
+        Err(Status::unimplemented("instances call it, the command line doesn't"))
+    }
+
+    async fn deregister_endpoint(&self, _: Request<DeregisterEndpointRequest>) -> Answer<DeregisterEndpointResponse> {
+        Err(Status::unimplemented("instances call it, the command line doesn't"))
     }
 }
 

@@ -6,9 +6,17 @@ use crate::harness::{amends, compare};
 fn the_top_names_the_nouns_and_the_exit_codes() {
     let run = amends(&["--help"]);
     assert_eq!(run.code, 0);
-    for word in
-        ["saga", "definition", "participant", "cluster", "doctor", "completions", "Exit codes:", "AMENDS_ADDRESS"]
-    {
+    for word in [
+        "saga",
+        "definition",
+        "participant",
+        "cluster",
+        "doctor",
+        "completions",
+        "token",
+        "Exit codes:",
+        "AMENDS_ADDRESS",
+    ] {
         assert!(run.stdout.contains(word), "{word}");
     }
 }
@@ -47,14 +55,16 @@ fn every_verb_has_a_help() {
                 "undeprecate",
             ],
         ),
-        ("participant", &["register", "list", "show"]),
+        ("participant", &["register", "list", "describe", "limits set"]),
         ("cluster", &["nodes", "shards", "drain"]),
-        ("store", &["copy", "reopen"]),
+        ("store", &["copy", "reopen", "backup", "restore"]),
+        ("token", &["new"]),
     ];
     for (noun, verbs) in commands {
         let mut text = String::new();
         for verb in verbs {
-            let run = amends(&[noun, verb, "--help"]);
+            let words: Vec<&str> = std::iter::once(noun).chain(verb.split(' ')).chain(["--help"]).collect();
+            let run = amends(&words);
             assert_eq!(run.code, 0, "{noun} {verb}");
             // The global options are the same for all.
             let own = run.stdout.split("Global options:").next().expect("there is a first part");

@@ -16,4 +16,6 @@ mod repairs;
 mod sagas;
 mod scenarios;
 mod store;
+mod tls;
+mod tokens;
 mod usage;

@@ -117,3 +117,27 @@ fn wrong_places_are_named_with_the_mend() {
         assert!(!Path::new(&nowhere).exists(), "nothing is made");
     }
 }
+
+#[tokio::test]
+async fn a_backup_is_made_restored_and_never_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, other) = (folder.path().join("store"), folder.path().join("other"));
+    fill(&store).await;
+    let place = |path: &Path| path.display().to_string();
+    let (file, store, other) = (place(&folder.path().join("backup.db")), place(&store), place(&other));
+    let screen = |arguments: &[&str]| {
+        let Run { code, stdout, stderr } = amends(arguments);
+        let text = format!("$ amends {}\nexit {code}\n{stdout}{stderr}\n", arguments.join(" "));
+        without_ids(&text.replace(&place(folder.path()), "<folder>"))
+    };
+    let mut text = screen(&["store", "backup", "--data", &store, &file]);
+    text += &screen(&["store", "backup", "--data", &store, &file]);
+    text += &screen(&["store", "backup", "--data", &other, &file]);
+    text += &screen(&["store", "restore", "--data", &store, &file]);
+    text += &screen(&["store", "restore", "--data", &other, &file]);
+    text += &screen(&["doctor", "--data", &other]);
+    text += &screen(&["store", "restore", "--data", &other, &file, "-o", "yaml"]);
+    // The file's size is SQLite's business.
+    let bytes = std::fs::metadata(&file).expect("it is there").len();
+    compare("store-backup", &text.replace(&format!("{bytes} bytes"), "<some> bytes"));
+}

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{history, row};
 use crate::args::Common;
-use crate::connect::Connection;
+use crate::connect::{Connection, identified};
 use crate::exit::Failure;
 use crate::payload::{history_to_json, saga_to_json};
 
@@ -23,7 +23,9 @@ impl Watch {
     pub(crate) async fn run(self, common: &Common) -> Result<(), Failure> {
         let message = WatchSagaRequest { namespace: common.namespace.clone(), saga_id: self.id, after_sequence: 0 };
         let mut client = Connection::open(&common.address).await?.sagas();
-        let mut changes = client.watch(message).await?.into_inner();
+        let mut request = tonic::Request::new(message);
+        identified(&mut request);
+        let mut changes = client.watch(request).await?.into_inner();
         let mut last = None;
         while let Some(change) = changes.message().await? {
             common.output.print_next(|| json_of(&change), || change.entries.iter().map(history::line).collect())?;

@@ -1,10 +1,12 @@
-//! `amends store …`: what can be done with a store while no coordinator uses it.
+//! `amends store …`: what can be done with a store from outside.
 //!
 //! The only commands beside `serve` and `doctor` that open a store themselves. Invariant: a store that a coordinator has is
-//! left alone.
+//! left alone; a backup only reads it.
 
+mod backup;
 mod copy;
 mod reopen;
+mod restore;
 
 use clap::Subcommand;
 
@@ -18,6 +20,10 @@ pub(crate) enum StoreCommand {
     Copy(copy::Copy),
     /// Take back the mark that an embedded store was moved
     Reopen(reopen::Reopen),
+    /// Write an embedded store to one file, while a coordinator uses it or not
+    Backup(backup::BackUp),
+    /// Make an embedded store from such a file
+    Restore(restore::Restore),
 }
 
 impl StoreCommand {
@@ -25,6 +31,8 @@ impl StoreCommand {
         match self {
             Self::Copy(command) => command.run(output).await,
             Self::Reopen(command) => command.run().await,
+            Self::Backup(command) => command.run(output).await,
+            Self::Restore(command) => command.run(output).await,
         }
     }
 }
