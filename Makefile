@@ -7,8 +7,9 @@ CARGO ?= cargo
 SEEDS ?= 200
 FIRST_SEED ?= 1
 FUZZ_SECONDS ?= 300
+FUZZ_REQUESTS ?= 5000
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover fuzz tools clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy overload fuzz fuzz-rpc tools clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -57,6 +58,19 @@ stress-redis: build ## the tests of coordinators on Redis, longer: kills, pauses
 takeover: build ## how long sagas stand still when one of three coordinators on Redis is killed or stopped; fails above the limits
 	AMENDS_TAKEOVER_SAGAS=1000 AMENDS_TAKEOVER_STOPS=5 AMENDS_TAKEOVER_ASSERT=1 \
 	$(CARGO) test --locked -p amends-e2e --test it redis_takeover -- --nocapture --test-threads=1
+
+overload: ## twice as many starts as can be carried out, then as before: fails if something is lost or waiting stays long
+	AMENDS_OVERLOAD_SECONDS=60 AMENDS_OVERLOAD_ASSERT=1 \
+	$(CARGO) test --locked -p amends-server --test it overload -- --nocapture
+
+fuzz-rpc: ## hands requests that nobody would send to every method: FUZZ_REQUESTS=5000 of each
+	AMENDS_RPC_FUZZ=$(FUZZ_REQUESTS) $(CARGO) test --locked -p amends-server --test it fuzz -- --nocapture
+
+rolling: build ## three coordinators on Redis are updated one after the other, again and again, while orders come in
+	AMENDS_ROLLING_ROUNDS=10 $(CARGO) test --locked -p amends-e2e --test it rolling_ -- --nocapture --test-threads=1
+
+deploy: build ## reads what is in deploy/ as Docker, compose, Helm, Kubernetes, systemd and amends would
+	target/venv/bin/python .ci/deploy.py
 
 fuzz: ## hands mutated definitions, expressions, inputs and descriptors to the definition crate: FUZZ_SECONDS=300
 	AMENDS_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked -p amends-definition --test it fuzz -- --nocapture
