@@ -17,7 +17,7 @@ bugs=(
 )
 
 # One build; not of the programs, or the next demo would run those with the bugs in them.
-planted=(--features amends-simulation/planted,amends-runtime/planted,amends-participant/planted,amends-store/planted
+planted=(--features amends-simulation/planted,amends-runtime/planted,amends-participant/planted,amends-store/planted,amends-server/planted
          --exclude amends --exclude amends-e2e --exclude amends-account --exclude amends-inventory --exclude amends-payment)
 missed=0
 
@@ -53,10 +53,19 @@ package_bugs=(
   "no_epoch_check coordinator/store conformance::sqlite_keeps"
   "no_nonce coordinator/store conformance::memory"
   "no_nonce coordinator/store conformance::sqlite_keeps"
+  "no_reserve coordinator/runtime protection"
+  "no_reserve coordinator/simulation outage"
+  "held_attempt_begins coordinator/simulation outage"
+  "backup_without_log coordinator/store backup::"
   "loss_not_noticed coordinator/runtime cluster::marks"
+  "stale_epoch_ignored coordinator/runtime stale_epoch"
   "floor_too_high coordinator/runtime floor"
   "http_5xx_read_as_rejected coordinator/runtime http"
   "egress_not_checked coordinator/runtime http"
+  "dead_picked_again coordinator/runtime participant"
+  "empty_answer_believed coordinator/runtime discovery"
+  "egress_not_checked coordinator/runtime participant::egress"
+  "signature_not_checked participants/sdk signing"
   "redis_no_epoch_check coordinator/store conformance::a_standalone"
   "redis_no_nonce_check coordinator/store conformance::a_standalone"
   "redis_no_revision_check coordinator/store conformance::a_standalone"
@@ -69,6 +78,12 @@ package_bugs=(
   "copy_frees_swept_ids coordinator/store transfer::memory"
   "copy_not_compared coordinator/store transfer::memory"
   "copy_opens_target_first coordinator/store transfer::memory"
+  "forged_node coordinator/server nodes::"
+  "grant_reaches_all coordinator/server auth::role"
+  "payloads_shown coordinator/server grpc::caller"
+  "token_never_expires coordinator/server auth::book"
+  "audience_ignored coordinator/server auth::jwt"
+  "finishing_shed coordinator/server front_door::"
 )
 for line in "${package_bugs[@]}"; do
   read -r bug folder tests <<<"$line"

@@ -177,8 +177,14 @@ impl Stream {
     }
 }
 
-/// Waits until every accepted order has ended, and checks all books.
-pub(crate) async fn settle(what: &str, fleet: &Fleet, channel: &Channel, orders: u64) {
+/// How many of so many orders can't be filled, whatever happens: there are two first editions, and Paul has money for two teapots.
+pub(crate) fn must_fail(orders: u64) -> i64 {
+    let of = |digit| (0..orders).filter(|number| number % 10 == digit).count().saturating_sub(2);
+    i64::try_from(of(3) + of(6)).expect("a small number")
+}
+
+/// Waits until every accepted order has ended, and checks all books. Says how many were compensated.
+pub(crate) async fn settle(what: &str, fleet: &Fleet, channel: &Channel, orders: u64) -> i64 {
     let mut completed = 0;
     let mut compensated = 0;
     for number in 0..orders {
@@ -191,20 +197,36 @@ pub(crate) async fn settle(what: &str, fleet: &Fleet, channel: &Channel, orders:
     eprintln!("{what}: {completed} completed, {compensated} compensated");
     assert!(completed > 0 && compensated > 0, "a run without both outcomes proves little");
     check_books(&fleet.places, completed).await;
+    compensated
 }
 
-/// How many of the accepted orders nobody knows any more.
-pub(crate) async fn missing(channel: &Channel, accepted: u64) -> u64 {
-    let mut missing = 0;
+/// Which of the accepted orders nobody knows any more. Asks again while there is no answer.
+pub(crate) async fn missing(channel: &Channel, accepted: u64) -> Vec<u64> {
+    let mut missing = Vec::new();
     for number in 0..accepted {
-        let get = api::GetSagaRequest { saga_id: id(number), ..Default::default() };
-        match api::sagas_client::SagasClient::new(channel.clone()).get(get).await {
-            Ok(_) => {}
-            Err(status) if status.code() == Code::NotFound => missing += 1,
-            Err(status) => panic!("{}: {status}", id(number)),
+        let begun = Instant::now();
+        loop {
+            let get = api::GetSagaRequest { saga_id: id(number), ..Default::default() };
+            match api::sagas_client::SagasClient::new(channel.clone()).get(get).await {
+                Ok(_) => {}
+                Err(status) if status.code() == Code::NotFound => missing.push(number),
+                Err(status) if status.code() == Code::Unavailable && begun.elapsed() < ACCEPTED_MAX => {
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+                Err(status) => panic!("{}: {status}", id(number)),
+            }
+            break;
         }
     }
     missing
+}
+
+/// Places these orders once more, as they were.
+pub(crate) async fn place_again(channel: &Channel, numbers: &[u64]) {
+    for number in numbers {
+        place(std::slice::from_ref(channel), *number).await;
+    }
 }
 
 async fn number(database: &mut AnyConnection, query: &'static str) -> i64 {

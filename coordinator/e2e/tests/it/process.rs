@@ -72,6 +72,12 @@ impl Process {
         process
     }
 
+    /// Where a coordinator answers HTTP.
+    pub(crate) fn http(&self) -> SocketAddr {
+        let mut arguments = self.arguments.iter().skip_while(|argument| *argument != "--http").skip(1);
+        arguments.next().and_then(|address| address.parse().ok()).expect("--http and its address")
+    }
+
     fn launch(&mut self) {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)

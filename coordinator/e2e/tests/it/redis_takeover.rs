@@ -19,7 +19,7 @@ use crate::fleet::{Fleet, define, dial, start};
 use crate::orders::{self, Stream};
 use crate::process::{Process, root, setting};
 
-const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 /// The one that is killed or stopped; the first is asked.
 const LOST: usize = 2;
 /// What a node's lease lasts unless it is told otherwise.
@@ -31,7 +31,7 @@ const HAND_OVER_MAX: Duration = Duration::from_millis(500);
 /// How long anything may take in the end, without a limit being asked for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a client tries again: an answer that says nothing about what happened.
-const AGAIN: [Code; 5] =
+pub(crate) const AGAIN: [Code; 5] =
     [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown];
 const BUCKET: Duration = Duration::from_millis(500);
 /// How many sagas are started, or asked about, at once.
@@ -100,14 +100,15 @@ async fn redis_clean_stop_hands_over() {
     held_to(report("hand-overs", times), HAND_OVER_MAX, "the last shard was handed over");
 }
 
-struct World {
-    fleet: Fleet,
-    channels: Vec<Channel>,
+/// Three coordinators that share their shards, and a shop.
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
+    pub(crate) channels: Vec<Channel>,
     _server: Server,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = Server::start(&Settings::strict());
         let fleet = Fleet::start_on(&vec![server.url(); NODES], "").await;
         orders::open_shop(&fleet).await;
@@ -117,11 +118,11 @@ impl World {
         world
     }
 
-    fn name(&self, node: usize) -> String {
+    pub(crate) fn name(&self, node: usize) -> String {
         self.fleet.coordinators[node].argument("--node").to_owned()
     }
 
-    async fn all_have_shards(&self) {
+    pub(crate) async fn all_have_shards(&self) {
         let nodes =
             |shards: &[api::Shard]| shards.iter().map(|shard| shard.node.clone()).collect::<BTreeSet<_>>().len();
         self.shards(|shards| shards.iter().all(is_owned) && nodes(shards) == NODES).await;

@@ -16,14 +16,38 @@ const COPIED: [&str; 4] = ["examples", "coordinator/docs", "deploy", "participan
 /// What they only read.
 const LINKED: [&str; 3] = ["Makefile", "proto", "README.md"];
 /// What a page's hidden blocks may call.
-const HELPERS: &str = "
+const HELPERS: &str = r#"
 listening() { # port …: until something listens on each
-  local port; for port in \"$@\"; do
+  local port; for port in "$@"; do
     for _ in $(seq 600); do (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null && continue 2; sleep 0.1; done
-    echo \"nothing listens on $port\"; return 1
+    echo "nothing listens on $port"; return 1
   done
 }
-";
+services() { # the three example services; arguments are flags of inventory's and payment's
+  amends-account --data . --open ada=1000000 > account.log &
+  amends-inventory --data . --stock teapot=100 $1 > inventory.log &
+  amends-payment --data . $2 > payment.log 2>&1 &
+  listening 7501 7502 7503
+}
+shop() { # the same, and a coordinator that knows them
+  services "$@"
+  amends serve --data amends-data > amends.log &
+  listening 7400 7480
+  local it; for it in account:7501 inventory:7502 payment:7503; do
+    amends participant register ${it%:*} --endpoint http://127.0.0.1:${it#*:} --refusals-final
+  done
+}
+incident() { # the same, with a stuck saga, and what runbooks name
+  shop '--allow-faults --fault Release:reject:next=2' '--allow-faults --fault Charge:reject'
+  sed 's/max_attempts: 8, initial: 200ms, max: 2s/max_attempts: 2, initial: 50ms, max: 50ms/' \
+    examples/checkout/checkout.saga.yaml > checkout.saga.yaml
+  amends definition register checkout.saga.yaml
+  amends saga start checkout --id order-7 --wait=10s \
+    --input '{"order_id":"order-7","sku":"teapot","quantity":1,"account_id":"ada","amount_minor":2500}' || true
+  SAGA=order-7 PARTICIPANT=inventory DEFINITION=checkout CERTIFICATE=$PWD/cert.pem
+  openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=try -keyout cert.key -out cert.pem 2>/dev/null
+}
+"#;
 
 /// What a page expects beside the sources: the binaries.
 pub(super) fn fresh_clone() -> tempfile::TempDir {
