@@ -50,6 +50,7 @@ const PATIENT: [(&str, &str); 4] = [
 async fn redis_take_over_moves_every_open_saga() {
     let sagas = setting("AMENDS_TAKEOVER_SAGAS", 90);
     let mut world = World::new().await;
+    world.let_everything_through("inventory").await;
     let mut stock = FaultsClient::new(dial(world.fleet.participants[1].address).await);
     let down = Rule { method: "Reserve".to_owned(), kind: Kind::Down.into(), ..Rule::default() };
     stock.set(SetRequest { rules: vec![down] }).await.expect("a rule");
@@ -126,6 +127,24 @@ impl World {
         let nodes =
             |shards: &[api::Shard]| shards.iter().map(|shard| shard.node.clone()).collect::<BTreeSet<_>>().len();
         self.shards(|shards| shards.iter().all(is_owned) && nodes(shards) == NODES).await;
+    }
+
+    /// What is measured is the take-over, not a breaker that lets a participant come back slowly.
+    async fn let_everything_through(&self, participant: &str) {
+        let limits = api::Limits {
+            breaker: api::BreakerMode::Off.into(),
+            concurrency: 100_000,
+            retry_percent: 1000,
+            ..Default::default()
+        };
+        let set = api::SetLimitsRequest {
+            name: participant.to_owned(),
+            limits: Some(limits),
+            reason: "measuring a take-over".to_owned(),
+            ..Default::default()
+        };
+        let mut participants = api::participants_client::ParticipantsClient::new(self.channels[0].clone());
+        participants.set_limits(set).await.expect("limits");
     }
 
     /// Asks the first node about the shards, every 10 ms, until they stand like this.
