@@ -141,10 +141,13 @@ pub(crate) fn routes(
         .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(max(DEFINITIONS)))
         .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(max(PARTICIPANTS)))
         .add_service(ClusterServer::new(api.clone()).max_decoding_message_size(max(CLUSTER)))
-        .add_service(PeersServer::new(api.clone()).max_decoding_message_size(PEER_BYTES_MAX))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
+    if is_shared {
+        // Elsewhere there is no other node to hear, and nobody may pose as one.
+        routes.add_service(PeersServer::new(api.clone()).max_decoding_message_size(PEER_BYTES_MAX));
+    }
     let mut routes = routes.routes().into_axum_router();
     if is_shared {
         let forwarding = Forwarding {
