@@ -210,7 +210,7 @@ impl UnaryService<Bytes> for Method {
 
 /// Messages as the bytes they are.
 #[derive(Debug, Clone, Copy)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Bytes;
