@@ -133,6 +133,12 @@ pub fn check_ended(effects: &[EffectSeen], ended: &[Ended]) -> Vec<Violation> {
     }
     let mut violations = Vec::new();
     for saga in ended {
+        for ((_, step, operation), count) in counts.iter().filter(|((of, ..), _)| *of == &saga.saga) {
+            if *count != 0 && saga.steps.iter().all(|of| of.step != **step) {
+                let what = "the saga's end doesn't speak of this step";
+                violations.push(Violation::of(Rule::EffectAgainstEnd, &saga.saga, what).at(step, *operation));
+            }
+        }
         for step in &saga.steps {
             let count = |operation| counts.get(&(&saga.saga, &step.step, operation)).copied().unwrap_or(0);
             let net = count(Operation::Action) - count(Operation::Compensate);

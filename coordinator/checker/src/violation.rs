@@ -47,6 +47,10 @@ pub enum Rule {
     PhaseOrder,
     /// Parts of a state that contradict each other.
     Contradiction,
+    /// A saga went on by a version in which what it has done means something else.
+    OtherMeaning,
+    /// An acknowledgement that changed something else, or is about what nobody has seen.
+    MoreThanSaid,
 }
 
 /// A rule that was broken.

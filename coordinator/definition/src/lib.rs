@@ -15,6 +15,7 @@
 
 mod big_stack;
 mod body;
+mod calls;
 mod check_request;
 mod codes;
 mod compiled;
@@ -23,6 +24,7 @@ mod diff;
 mod document;
 mod expression;
 mod finding;
+mod graph;
 mod http;
 mod input;
 mod lint;
@@ -49,6 +51,7 @@ pub use descriptors::{DescriptorsError, Method, check_descriptors, prune};
 pub use diff::{Difference, Repin, diff};
 pub use document::{Call, Document, Format, MappedOutcome, Protocol};
 pub use finding::{Finding, Place, Severity};
+pub use graph::GraphStep;
 pub use http::{HttpRequest, HttpRequestError};
 pub use input::{InputError, read_json};
 pub use lint::{check_protocols, lint};

@@ -228,6 +228,20 @@ impl Definition {
         false
     }
 
+    /// All steps that are done before this one begins, in the order in which they were written.
+    pub(crate) fn ancestors(&self, late: StepIndex) -> Vec<StepIndex> {
+        let mut seen = vec![false; self.steps.len()];
+        let mut open = vec![late];
+        while let Some(index) = open.pop() {
+            for before in &self.step(index).after {
+                if !std::mem::replace(&mut seen[before.get()], true) {
+                    open.push(*before);
+                }
+            }
+        }
+        self.indices().filter(|index| seen[index.get()]).collect()
+    }
+
     /// The limits of one of a step's operations; `None` where the step doesn't have it.
     pub fn policy(&self, index: StepIndex, operation: Operation) -> Option<&Policy> {
         let step = self.step(index);

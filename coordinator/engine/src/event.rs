@@ -3,9 +3,11 @@
 //! Events are facts or requests that somebody else observed; they carry what the engine may not find out by itself (the time,
 //! a random delay, evaluated templates). Invariant: applying the same events in the same order gives the same saga.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{Operation, StepIndex};
+use crate::definition::Definition;
+use crate::ids::{Operation, StepIndex, Version};
 use crate::outcome::{CallFacts, Outcome, Why};
 use crate::payload::Payload;
 use crate::saga::{By, StuckReason};
@@ -33,8 +35,21 @@ pub enum Verdict {
     },
 }
 
+/// Another version of a saga's definition, and how it was compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repin {
+    /// The version that `elsewhere` was compared with; the saga must still be on it.
+    pub from: Version,
+    /// The version to go on by.
+    pub definition: Arc<Definition>,
+    /// The operations that call something else there: another protocol or method.
+    pub elsewhere: Vec<(StepIndex, Operation)>,
+    /// Who and why.
+    pub by: By,
+}
+
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The owner (re)loaded the saga: attempts that are outstanding in it count as sent and unknown (semantics A1).
     Loaded,
@@ -126,6 +141,10 @@ pub enum Event {
     Pause(By),
     /// Go on.
     Resume(By),
+    /// Note that a person looks after what is stuck.
+    Acknowledge(By),
+    /// Go on by another version of the definition.
+    Repin(Repin),
     /// Park the whole saga: poison, or a missing definition.
     Park {
         /// Why.

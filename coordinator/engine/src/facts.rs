@@ -43,6 +43,9 @@ pub struct Residue {
     pub effect: StepEffect,
     /// It was tried and never confirmed, though the saga went forward.
     pub unconfirmed: bool,
+    /// Since when it stands, or may: the first intent of the action since it last got fresh attempts. `None`: it was never called,
+    /// and somebody stated that it happened.
+    pub since: Option<Timestamp>,
 }
 
 /// Where automatic work gave up, why and since when.
@@ -228,6 +231,7 @@ impl Saga {
                 matches!(effect, StepEffect::Possible | StepEffect::Stands)
             }
         };
-        counts.then_some(Residue { step: index, effect, unconfirmed })
+        let since = self.step(index).action.begun_at;
+        counts.then_some(Residue { step: index, effect, unconfirmed, since })
     }
 }

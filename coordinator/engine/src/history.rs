@@ -3,7 +3,7 @@
 //! The runtime adds node and epoch, the store the bytes. Invariant: one entry per change, numbered without gaps within a
 //! saga; no payload bytes, digests only.
 
-use crate::ids::{Operation, StepIndex};
+use crate::ids::{Operation, StepIndex, Version};
 use crate::outcome::{CallFacts, OutcomeKind, Why};
 use crate::payload::Digest;
 use crate::saga::{By, Cause, StuckReason};
@@ -58,6 +58,10 @@ pub enum Change {
     Compensated,
     /// Terminal: force-stopped.
     ForceStopped,
+    /// A person looks after what is stuck.
+    Acknowledged,
+    /// Moved to this version of its definition.
+    Repinned(Version),
 }
 
 /// One line of a saga's history.

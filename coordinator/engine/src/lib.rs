@@ -28,10 +28,12 @@ pub mod outcome;
 pub mod outstanding;
 pub mod payload;
 pub mod planted;
+pub mod repin;
 pub mod saga;
 pub mod standing;
 pub mod step;
 pub mod time;
+pub mod why;
 
 pub use apply::{Applied, Attempt, Changed, Ignored, IllegalEvent, apply, apply_admitting, begin};
 pub use outstanding::{next_due, next_due_beside, outstanding, unprepared};

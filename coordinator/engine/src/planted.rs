@@ -18,17 +18,23 @@ pub enum Bug {
     CompensationNotWaiting,
     /// A cancel acts while the pivot is in doubt (A3).
     CancelActsInDoubt,
+    /// A saga is moved to a version in which what was done means something else (A12).
+    RepinUnchecked,
+    /// An acknowledgement changes more than that it was made.
+    AcknowledgeGivesAttempts,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 6] = [
+    pub const ALL: [Bug; 8] = [
         Self::UnknownReadAsRejected,
         Self::AttemptForgottenAtTakeOver,
         Self::LateRefusalClears,
         Self::PredecessorCompensatedFirst,
         Self::CompensationNotWaiting,
         Self::CancelActsInDoubt,
+        Self::RepinUnchecked,
+        Self::AcknowledgeGivesAttempts,
     ];
 
     /// The word by which a shell chooses it and a report names it.
@@ -40,6 +46,8 @@ impl Bug {
             Self::PredecessorCompensatedFirst => "predecessor_compensated_first",
             Self::CompensationNotWaiting => "compensation_not_waiting",
             Self::CancelActsInDoubt => "cancel_acts_in_doubt",
+            Self::RepinUnchecked => "repin_unchecked",
+            Self::AcknowledgeGivesAttempts => "acknowledge_gives_attempts",
         }
     }
 }

@@ -145,6 +145,15 @@ pub struct Paused {
     pub by: By,
 }
 
+/// That a person looks after what is stuck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// When they said so.
+    pub at: Timestamp,
+    /// Who, with their note.
+    pub by: By,
+}
+
 /// A cancel that had to wait because the pivot was in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CancelRequest {
@@ -199,6 +208,8 @@ pub struct SagaState {
     pub decision: Option<Decision>,
     /// A cancel that waits for the pivot.
     pub cancel: Option<CancelRequest>,
+    /// Somebody looks after what is stuck; gone once something else is, or nothing is any more.
+    pub acknowledgement: Option<Acknowledgement>,
     /// When it is to be compensated if the pivot hasn't been begun; later only an alarm.
     pub deadline: Timestamp,
     /// The deadline has passed where it can only raise an alarm.

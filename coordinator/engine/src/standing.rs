@@ -9,6 +9,10 @@ use crate::outstanding;
 use crate::saga::{OperationStatus, Phase, Saga};
 use crate::time::Timestamp;
 
+mod held_up;
+
+pub use held_up::{LastError, held_up_at, last_error, waiting_since};
+
 /// A saga's status: its phase, or that it is parked in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StatusWord {

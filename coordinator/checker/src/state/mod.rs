@@ -43,6 +43,9 @@ fn shape(saga: &Saga) -> Result<(), Violation> {
     if state.ended_at.is_some() != state.phase.is_terminal() {
         return fail(saga, Rule::Contradiction, "the time of its end doesn't fit its phase");
     }
+    if state.acknowledgement.is_some() && saga.stuck().is_none() {
+        return fail(saga, Rule::Contradiction, "somebody looks after it, and nothing is stuck");
+    }
     if state.history_length == 0 {
         return fail(saga, Rule::Sequence, "a saga without history: at least its start is in it");
     }

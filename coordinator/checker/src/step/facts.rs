@@ -7,7 +7,7 @@ use amends_engine::event::{Event, Verdict};
 use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome};
 use amends_engine::payload::{Digest, PayloadKey};
-use amends_engine::saga::{OperationStatus, Phase, Saga};
+use amends_engine::saga::{OperationStatus, Parked, Phase, Saga, StuckReason};
 
 use super::fail;
 use crate::view::{OPERATIONS, View, steps};
@@ -15,7 +15,7 @@ use crate::violation::{Rule, Violation};
 
 pub(super) fn check(before: &Saga, event: &Event, change: &Changed) -> Result<(), Violation> {
     let after = &change.saga;
-    head(before, after)?;
+    head(before, event, after)?;
     history(before, change)?;
     parking(before, event, after)?;
     for (was, is) in steps(before).zip(steps(after)) {
@@ -29,9 +29,13 @@ pub(super) fn check(before: &Saga, event: &Event, change: &Changed) -> Result<()
     Ok(())
 }
 
-fn head(before: &Saga, after: &Saga) -> Result<(), Violation> {
+fn head(before: &Saga, event: &Event, after: &Saga) -> Result<(), Violation> {
     let (was, is) = (&before.state, &after.state);
-    if was.head != is.head || was.started_at != is.started_at || was.deadline != is.deadline {
+    let mut fixed = was.head.clone();
+    if matches!(event, Event::Repin(_)) {
+        fixed.version = is.head.version;
+    }
+    if fixed != is.head || was.started_at != is.started_at || was.deadline != is.deadline {
         return fail(after, Rule::WrittenOnce, "what is fixed at the start changed");
     }
     if was.revision != is.revision {
@@ -60,7 +64,9 @@ fn history(before: &Saga, change: &Changed) -> Result<(), Violation> {
 fn parking(before: &Saga, event: &Event, after: &Saga) -> Result<(), Violation> {
     let unparked = before.state.parked.is_some() && after.state.parked.is_none();
     let resumed = before.state.paused.is_some() && after.state.paused.is_none();
-    if unparked && !matches!(event, Event::Retry { .. }) {
+    let missing = |parked: &Parked| parked.reason == StuckReason::DefinitionOrParticipantMissing;
+    let found = matches!(event, Event::Repin(_)) && before.state.parked.as_ref().is_some_and(missing);
+    if unparked && !found && !matches!(event, Event::Retry { .. }) {
         return fail(after, Rule::Contradiction, "un-parked though nobody asked for it");
     }
     if resumed && !matches!(event, Event::Resume(_)) {

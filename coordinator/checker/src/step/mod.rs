@@ -3,6 +3,7 @@
 //! Invariant: a rule here can't be seen in one state alone; those are in `state`.
 
 mod facts;
+mod moved;
 mod starts;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::violation::{Rule, Violation};
 /// Checks one change. `check_state` is not included.
 pub fn check_step(before: &Saga, event: &Event, change: &Changed) -> Result<(), Violation> {
     facts::check(before, event, change)?;
+    moved::check(before, event, &change.saga)?;
     phases(before, &change.saga)?;
     turning_back(before, &change.saga)?;
     for (was, is) in steps(before).zip(steps(&change.saga)) {

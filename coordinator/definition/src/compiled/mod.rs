@@ -5,6 +5,7 @@
 //! saga. Invariant: the same definition, input and outputs give the same bytes, in every process.
 
 mod compile;
+mod elsewhere;
 mod prepare;
 mod reply;
 mod scripted;
@@ -136,6 +137,15 @@ impl Compiled {
             Target::Grpc { method, .. } => Some(method),
             Target::Http { .. } => None,
         }
+    }
+
+    /// What an operation calls, as the definition names it: `payment.v1.Payment/Refund` or `POST /orders/${input.id}/refund`; `None`
+    /// where the step doesn't have it.
+    pub fn called(&self, step: StepIndex, operation: Operation) -> Option<String> {
+        Some(match &self.operation(step, operation)?.target {
+            Target::Grpc { method, .. } => method.path().trim_start_matches('/').to_owned(),
+            Target::Http { http, .. } => http.route.written(),
+        })
     }
 
     /// How an operation is called; `None` where the step doesn't have it. By HTTP, its prepared request is a

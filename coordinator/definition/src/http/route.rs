@@ -72,6 +72,22 @@ impl Route {
         Ok(Self { place: text.place, method, path: Template { place: text.place, kind } })
     }
 
+    /// As the definition writes it.
+    pub(crate) fn written(&self) -> String {
+        let path = match &self.path.kind {
+            Kind::Constant(serde_json::Value::String(path)) => path.clone(),
+            Kind::Text(pieces) => pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => text.clone(),
+                    Piece::Expression(expression) => format!("${{{}}}", expression.source()),
+                })
+                .collect(),
+            _ => String::new(),
+        };
+        format!("{} {path}", self.method)
+    }
+
     /// The path for one saga, ready to send.
     pub(crate) fn render(&self, variables: &Variables<'_>) -> Result<String, EvaluateError> {
         let pieces = match &self.path.kind {

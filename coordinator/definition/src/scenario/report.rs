@@ -127,6 +127,8 @@ fn change(change: &Change, compiled: &Compiled) -> String {
         Change::Completed => "completed",
         Change::Compensated => "compensated",
         Change::ForceStopped => "force-stopped",
+        Change::Acknowledged => "acknowledged",
+        Change::Repinned(version) => return format!("moved to version {version}"),
     };
     word.to_owned()
 }

@@ -4,7 +4,7 @@
 //! budget, its step's time and its intent are as if it had never been thought of, so that a crash can't take it for sent.
 
 use crate::ids::{Operation, StepIndex};
-use crate::saga::{OperationStatus, Saga};
+use crate::saga::{OperationState, OperationStatus, Saga};
 
 use super::turn::Turn;
 
@@ -19,6 +19,11 @@ pub struct Attempt<'a> {
     pub operation: Operation,
     /// Its number.
     pub number: u32,
+}
+
+/// The state that an operation had; a step that a new version of the definition has brought had none.
+fn earlier(before: &Saga, step: StepIndex, operation: Operation) -> &OperationState {
+    before.state.steps.get(step.get()).map_or(&OperationState::IDLE, |state| state.operation(operation))
 }
 
 impl Turn {
@@ -36,14 +41,14 @@ impl Turn {
         let operations = crate::outstanding::OPERATIONS;
         let all = self.definition().indices().flat_map(|step| operations.map(|operation| (step, operation)));
         let is_new = |(step, operation): &(StepIndex, Operation)| {
-            let (now, then) = (self.op(*step, *operation), before.operation(*step, *operation));
+            let (now, then) = (self.op(*step, *operation), earlier(before, *step, *operation));
             now.is_in_flight() && (!then.is_in_flight() || then.attempt != now.attempt)
         };
         all.filter(is_new).collect()
     }
 
     fn take_back(&mut self, before: &Saga, step: StepIndex, operation: Operation) {
-        let due = match before.operation(step, operation).status {
+        let due = match earlier(before, step, operation).status {
             // It waits already: its place among those that wait is that of its due time.
             OperationStatus::Retry { due } => due.min(self.now),
             OperationStatus::Idle

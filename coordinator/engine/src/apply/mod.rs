@@ -14,6 +14,7 @@ mod hold;
 mod operator;
 mod prepare;
 mod query;
+mod repin;
 mod settle;
 mod turn;
 
@@ -84,13 +85,18 @@ pub enum IllegalEvent {
     #[error("the {0} of this step is settled otherwise already")]
     SettledOtherwise(Operation),
     /// The saga can only go forward.
-    #[error("the saga is past its point of no return and can only go forward")]
+    #[error("the saga is past its point of no return and can only go forward: retry, skip or resolve what holds it up")]
     PastPivot,
     /// The saga has ended.
-    #[error("the saga has ended")]
+    #[error(
+        "the saga has ended, and nothing about it can be changed any more: its residue says what is left to put right"
+    )]
     Ended,
     /// Nothing is stuck or waiting.
-    #[error("nothing is stuck or waiting for a retry here")]
+    #[error(
+        "nothing is stuck or waiting for a retry here: what is called will answer, what is pending is completed, skipped or \
+         resolved, and what is paused is resumed"
+    )]
     NothingToRetry,
     /// An attempt is outstanding.
     #[error("an attempt of the {0} is outstanding: wait for its answer or its deadline")]
@@ -103,6 +109,12 @@ pub enum IllegalEvent {
         /// Why, and what to do instead.
         why: &'static str,
     },
+    /// Nothing is stuck.
+    #[error("nothing is stuck here that somebody would have to look after: pause it if it must not go on")]
+    NotStuck,
+    /// The saga can't go on by that version.
+    #[error("it can't be moved to that version: {0}; register one that keeps what has begun")]
+    CannotRepin(crate::repin::Incompatible),
     /// The operation can't be resolved in this state.
     #[error("the {operation} can't be resolved so: {why}")]
     CannotResolve {
@@ -127,6 +139,7 @@ pub fn begin(head: SagaHead, definition: Arc<Definition>, input: Payload, now: T
         paused: None,
         decision: None,
         cancel: None,
+        acknowledgement: None,
         deadline: now + definition.timeout(),
         late: false,
         nondeterministic: 0,
@@ -160,8 +173,12 @@ pub fn apply_admitting(
     if let Some(reason) = decide(&mut turn, event)? {
         return Ok(Applied::Ignored(reason));
     }
-    turn.advance();
-    turn.hold_back(saga, admit);
+    // A note starts nothing, not even what is due.
+    if !matches!(event, Event::Acknowledge(_)) {
+        turn.advance();
+        turn.hold_back(saga, admit);
+    }
+    turn.drop_stale_acknowledgement(saga);
     if turn.history.is_empty() && turn.payloads.is_empty() && turn.saga.state == saga.state {
         return Ok(Applied::Ignored(Ignored::NothingDue));
     }
@@ -193,6 +210,8 @@ fn decide(turn: &mut Turn, event: &Event) -> Decided {
             | E::Resolve { .. }
             | E::Pause(_)
             | E::Resume(_)
+            | E::Acknowledge(_)
+            | E::Repin(_)
             | E::Park { .. },
         ) => Err(IllegalEvent::Ended),
 
@@ -225,6 +244,8 @@ fn decide(turn: &mut Turn, event: &Event) -> Decided {
         (P::Running | P::Confirming | P::Compensating, E::ForceStop(by)) => operator::force_stop(turn, by),
         (P::Running | P::Confirming | P::Compensating, E::Pause(by)) => operator::pause(turn, by),
         (P::Running | P::Confirming | P::Compensating, E::Resume(by)) => operator::resume(turn, by),
+        (P::Running | P::Confirming | P::Compensating, E::Acknowledge(by)) => repin::acknowledge(turn, by),
+        (P::Running | P::Confirming | P::Compensating, E::Repin(to)) => repin::repin(turn, to),
         (P::Running | P::Confirming | P::Compensating, E::Park { reason, message }) => {
             operator::park(turn, *reason, message)
         }
@@ -248,6 +269,8 @@ fn check_operation(turn: &Turn, event: &Event) -> Result<(), IllegalEvent> {
         | Event::ForceStop(_)
         | Event::Pause(_)
         | Event::Resume(_)
+        | Event::Acknowledge(_)
+        | Event::Repin(_)
         | Event::Park { .. } => None,
     };
     let known = |(step, operation): (StepIndex, Operation)| {

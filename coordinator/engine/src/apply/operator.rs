@@ -53,7 +53,11 @@ pub(super) fn skip(turn: &mut Turn, step: StepIndex, operation: Operation, by: &
     match unsettled(turn, step, operation) {
         Unsettled::Yes => {}
         Unsettled::Outstanding => return Err(IllegalEvent::Outstanding(operation)),
-        Unsettled::No => return refuse("only what is stuck, pending or waiting for a retry can be skipped"),
+        Unsettled::No => {
+            return refuse(
+                "only what is stuck, pending or waiting for a retry can be; cancel the saga to undo it, or force-stop it",
+            );
+        }
     }
     match operation {
         Operation::Query => return refuse("a query has no effect; resolve the action instead"),
@@ -73,7 +77,11 @@ pub(super) fn resolve(turn: &mut Turn, step: StepIndex, operation: Operation, fi
     match unsettled(turn, step, operation) {
         Unsettled::Yes => {}
         Unsettled::Outstanding => return Err(IllegalEvent::Outstanding(operation)),
-        Unsettled::No => return refuse("only what is stuck, pending or waiting for a retry can be resolved"),
+        Unsettled::No => {
+            return refuse(
+                "only what is stuck, pending or waiting for a retry can be; look at the saga to see what is",
+            );
+        }
     }
     match (finding, operation) {
         (_, Operation::Query) => return refuse("a query has no effect; resolve the action instead"),

@@ -31,9 +31,10 @@ fn first_failure(judge: Judge) -> Option<(String, String)> {
     })
 }
 
-/// Whether the bug can show in the books of these participants. The order in which independent books are put right can't.
+/// Whether the bug can show in the books of these participants. The order in which independent books are put right can't, nor how
+/// many attempts there are.
 fn shows_in_the_books(bug: Bug) -> bool {
-    bug != Bug::PredecessorCompensatedFirst
+    !matches!(bug, Bug::PredecessorCompensatedFirst | Bug::AcknowledgeGivesAttempts)
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn runner() -> TestRunner {
 }
 
 /// What a run must have met at least once, or it has shown nothing.
-const MUST_BE_SEEN: [&str; 29] = [
+const MUST_BE_SEEN: [&str; 31] = [
     "completed",
     "compensated",
     "force-stopped",
@@ -58,6 +58,8 @@ const MUST_BE_SEEN: [&str; 29] = [
     "resolve",
     "force-stop",
     "park",
+    "acknowledge",
+    "repin",
     "repaired",
     "retries_exhausted",
     "rejected_after_pivot",

@@ -88,6 +88,11 @@ impl Script {
         self.unprepared.push(StepName::parse(step).expect("name"));
     }
 
+    /// From now on every step is prepared.
+    pub(crate) fn prepare_again(&mut self) {
+        self.unprepared.clear();
+    }
+
     fn prepare(&mut self) {
         while let Some((step, operation)) =
             outstanding(&self.saga).into_iter().find_map(|effect| self.preparable(effect))

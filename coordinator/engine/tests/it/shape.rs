@@ -35,13 +35,18 @@ pub(crate) fn shape(text: &str) -> Definition {
 
 /// The definition of these steps, or what is wrong with it.
 pub(crate) fn checked(text: &str) -> Result<Definition, InvalidDefinition> {
+    version(text, 1)
+}
+
+/// This version of the definition, or what is wrong with it.
+pub(crate) fn version(text: &str, version: u32) -> Result<Definition, InvalidDefinition> {
     let mut steps: Vec<Step> = Vec::new();
     for words in text.split('|').map(|step| step.split_whitespace().collect::<Vec<_>>()) {
         let step = parse(&words, &steps);
         steps.push(step);
     }
     let name = DefinitionName::parse("shape").expect("name");
-    Definition::new(name, Version(1), Duration::from_secs(60), steps)
+    Definition::new(name, Version(version), Duration::from_secs(60), steps)
 }
 
 fn parse(words: &[&str], earlier: &[Step]) -> Step {

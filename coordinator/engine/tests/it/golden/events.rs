@@ -2,15 +2,23 @@
 //!
 //! Answers are to attempt 2, the last of those states that have one; late ones to attempt 1.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use amends_engine::event::{Event, Finding, Verdict};
-use amends_engine::ids::Operation;
+use amends_engine::event::{Event, Finding, Repin, Verdict};
+use amends_engine::ids::{Operation, Version};
 use amends_engine::outcome::{CallFacts, Doubt, Outcome, Why};
 use amends_engine::payload::Payload;
 use amends_engine::saga::{By, StuckReason};
 
 use super::SUBJECT;
+use crate::shape::version;
+
+/// To version 2, which is this.
+fn repin(text: &str) -> Event {
+    let definition = Arc::new(version(text, 2).expect("valid"));
+    Event::Repin(Repin { from: Version(1), definition, elsewhere: Vec::new(), by: By::default() })
+}
 
 /// Every kind of event, with its name in the table.
 pub(super) fn events(asked: Operation) -> Vec<(&'static str, Event)> {
@@ -68,7 +76,11 @@ pub(super) fn events(asked: Operation) -> Vec<(&'static str, Event)> {
         ("resolve not", Event::Resolve { step, operation: asked, finding: Finding::DidNotHappen, by: by.clone() }),
         ("force-stop", Event::ForceStop(by.clone())),
         ("pause", Event::Pause(by.clone())),
-        ("resume", Event::Resume(by)),
+        ("resume", Event::Resume(by.clone())),
+        ("acknowledge", Event::Acknowledge(by)),
+        ("repin", repin(super::SHAPE)),
+        ("repin, the pivot moved", repin(super::PIVOT)),
+        ("repin, the step is gone", repin("before | behind")),
         ("park", Event::Park { reason: StuckReason::Poison, message: "panic".to_owned() }),
     ]
 }

@@ -51,6 +51,9 @@ impl World {
                     check_state(&changed.saga)?;
                 }
                 self.note(&changed.saga);
+                if changed.saga.state.head.version != self.saga.state.head.version {
+                    self.has_moved(&changed.saga.definition);
+                }
                 self.saga = changed.saga;
             }
         }

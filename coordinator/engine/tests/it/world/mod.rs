@@ -8,6 +8,7 @@ pub(crate) mod choices;
 mod drive;
 mod operator;
 mod participant;
+mod repins;
 mod shapes;
 mod storm;
 mod wire;
@@ -73,6 +74,8 @@ impl Failure {
 pub(crate) struct World {
     judge: Judge,
     text: String,
+    /// The version that somebody wants to move to.
+    offered: String,
     saga: Saga,
     now: Timestamp,
     choices: Choices,
@@ -102,6 +105,7 @@ impl World {
         Self {
             judge,
             text,
+            offered: String::new(),
             saga: begun.saga,
             now: Timestamp(1000),
             choices,

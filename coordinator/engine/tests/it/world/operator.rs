@@ -13,7 +13,7 @@ use super::{Failure, World};
 /// Rounds of repair after which every saga must have ended.
 const ROUNDS_MAX: usize = 40;
 
-fn by() -> By {
+pub(super) fn by() -> By {
     By { principal: "ada".to_owned(), reason: "because".to_owned() }
 }
 
@@ -21,13 +21,18 @@ impl World {
     /// Somebody asks for something. What makes no sense is refused, which is fine.
     pub(super) fn somebody_asks(&mut self) -> Result<(), Failure> {
         let (step, operation) = self.some_operation();
-        let (name, event) = match self.choices.pick(16) {
+        let (name, event) = match self.choices.pick(20) {
             0..3 => ("cancel", Event::Cancel(by())),
             3..6 => ("retry", Event::Retry { step: self.choices.percent(50).then_some(step), by: by() }),
             6..8 => ("pause", Event::Pause(by())),
             8..11 => ("resume", Event::Resume(by())),
             11..13 => ("skip", Event::Skip { step, operation, by: by() }),
             13..15 => ("resolve", self.truth(step, operation)),
+            15 => ("acknowledge", Event::Acknowledge(by())),
+            16..19 => match self.another_version() {
+                Some(event) => ("repin", event),
+                None => return Ok(()),
+            },
             _ if self.choices.percent(30) => ("force-stop", Event::ForceStop(by())),
             _ => ("park", Event::Park { reason: StuckReason::Poison, message: "panic".to_owned() }),
         };
