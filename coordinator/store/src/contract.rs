@@ -5,6 +5,7 @@
 //! - all or nothing per saga, and a rejected commit fails alone, not its batch;
 //! - a commit under an old epoch or nonce is [`CommitError::Fenced`];
 //! - at a wrong revision it is [`CommitError::Stale`], which says nothing about what happened: reload, conclude nothing;
+//! - with an entry that isn't its log's next it is [`CommitError::StaleLog`], and nothing of it is written;
 //! - repeated with the same op id and content it is [`Committed::Duplicate`], and that is a success (semantics A16), as long
 //!   as it is among the last [`OPS_REMEMBERED`] commits of its saga;
 //! - what is answered `Ok` survives a kill of the process, and in strict durability a power cut;
@@ -21,7 +22,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use crate::census::{Census, OpenCount};
+pub use crate::documents::Document;
 use crate::error::{CommitError, StoreError};
+pub use crate::logs::{Append, Log, Span};
 pub use crate::membership::{Acquired, NodeRecord, Tenure};
 
 /// A fixed partition of the sagas, counted from 0.
@@ -75,6 +78,10 @@ pub struct IndexRow {
     pub started_at: Timestamp,
     /// Whether it is unfinished: only then does [`Store::due`] or [`Store::open_sagas`] give it.
     pub open: bool,
+    /// At which participant it is held up; absent where it isn't.
+    pub held_up_at: Option<ParticipantName>,
+    /// Whether somebody has acknowledged how it stands.
+    pub acknowledged: bool,
 }
 
 /// One change of one saga.
@@ -101,6 +108,8 @@ pub struct Commit {
     pub index: IndexRow,
     /// Until when a finished saga is kept; `None` for an unfinished one, which is kept for ever.
     pub retain_until: Option<Timestamp>,
+    /// New entries of the shard's logs, written with it or not at all.
+    pub logs: Vec<Append>,
 }
 
 impl Commit {
@@ -177,6 +186,31 @@ pub struct Filter {
     pub stuck: Option<String>,
     /// All of these labels.
     pub labels: Vec<(String, String)>,
+    /// Only those that are held up at this participant.
+    pub held_up_at: Option<ParticipantName>,
+    /// Only those that nobody has acknowledged.
+    pub unacknowledged: bool,
+    /// Only unfinished ones whose last error (`engine::standing::last_error`, as `CODE: message`) has this text in it, in
+    /// upper or lower case. In no index: read from the states.
+    pub error: Option<String>,
+    /// Only unfinished ones that have been stuck since then or longer (`engine::standing::waiting_since`, read from the states),
+    /// or that aren't stuck and were started by then.
+    pub waiting_since: Option<Timestamp>,
+}
+
+/// A kind of sagas: all that they are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SagaKind {
+    /// The definition's name.
+    pub definition: DefinitionName,
+    /// The definition's version.
+    pub version: Version,
+    /// The status word.
+    pub status: String,
+    /// Why they are stuck; absent when they aren't.
+    pub stuck: Option<String>,
+    /// At which participant they are held up; absent where they aren't.
+    pub held_up_at: Option<ParticipantName>,
 }
 
 /// Where a listing goes on. Opaque to callers; stays right while sagas come and go.
@@ -277,6 +311,8 @@ pub struct StoreInfo {
     pub shards: u16,
     /// What an answered commit survives, in plain words.
     pub durability: &'static str,
+    /// Whether it survives a power cut of one machine.
+    pub strict: bool,
 }
 
 /// Remembers sagas, definitions and participants.
@@ -319,7 +355,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError>;
 
     /// Writes each commit or says why not, in the order given; the answers are in the same order. A commit is judged in this
-    /// order: shard, fence, repeat, revision, written once. Times past `i64::MAX` ms may be kept as that.
+    /// order: shard, fence, repeat, revision, log numbers, written once. Times past `i64::MAX` ms may be kept as that.
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>>;
 
     /// One saga; `None` when it isn't there.
@@ -355,12 +391,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// When the oldest saga started that the store still has, whatever its status; `None` when it has none.
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Sagas that match, newest start first, and from the highest key down where they started together.
+    /// Sagas that match, newest start first, and from the highest key down where they started together. A saga's place never
+    /// changes: none comes twice, and none is left out that matched all the time, whatever moves meanwhile. A filter that isn't
+    /// answered by an index alone may give a page with fewer than `limit`, even none, and a place where it goes on.
     async fn list(&self, filter: &Filter, after: Option<&Cursor>, limit: usize)
     -> Result<Page<ListedSaga>, StoreError>;
 
-    /// How many sagas match, by status word, in the order of the words.
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError>;
+    /// How many sagas match, exactly, by kind and in the order of the kinds; each at least 1. Costs no walk over them, unless
+    /// the filter has labels (all with the first label are walked), an error or an age (the unfinished ones are).
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError>;
 
     /// How many unfinished sagas of a definition there are, by version and status word, in the order of both.
     async fn count_open(
@@ -434,6 +473,47 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// The participants of all tenants, by namespace and name: whoever takes up open sagas needs them all.
     async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError>;
+
+    /// What can be found wrong at a glance, without reading what it holds: for pages that are looked at all the time.
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError>;
+
+    /// Writes entries to a shard's logs without a saga, all or nothing; counts as one commit of the shard. Repeated with the same
+    /// op id and entries it is [`Committed::Duplicate`], as long as none of them was trimmed. Judged in this order: fence,
+    /// repeat, numbers; a shard that there isn't is fenced. No entries are a repeat of nothing.
+    ///
+    /// Commits that are under way may be answered behind it with lower numbers: whoever watches for numbers that fall must not
+    /// take this one for the highest that was confirmed before.
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError>;
+
+    /// Entries of a log with their numbers, from number `from` on, at most `limit`, in order. What was trimmed is left out.
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError>;
+
+    /// Which numbers a log has. A shard's owner is the only one who writes its logs, so it needs this once per tenure and
+    /// after a [`CommitError::StaleLog`] or [`CommitError::Ambiguous`].
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError>;
+
+    /// Removes a log's entries below a number, at most all there are; their numbers are never given again. Not an error where
+    /// they are gone already; [`StoreError::LeaseLost`] under any lease but the shard's current one.
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError>;
+
+    /// Makes or changes a document, and says its new revision. With `expected` it must be at that revision (0: not there), else
+    /// [`StoreError::Conflict`].
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError>;
+
+    /// One document.
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError>;
+
+    /// Documents of a kind whose id comes after `after`, by id, at most `limit`.
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError>;
+
+    /// Removes a document; says whether there was one. With `expected` it must be at that revision, as for a put.
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError>;
 
     /// Looks for damage: for `doctor` and for start-up.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;

@@ -7,6 +7,8 @@ use std::error::Error;
 use amends_engine::payload::PayloadKey;
 use amends_engine::time::Timestamp;
 
+use crate::logs::Log;
+
 /// The backend's own error.
 pub type Source = Box<dyn Error + Send + Sync>;
 
@@ -108,6 +110,17 @@ pub enum CommitError {
         expected: u64,
         /// What was found; 0: it isn't there.
         found: u64,
+    },
+    /// A log entry doesn't come next in its log. Says nothing about the saga that it would have been written with: read the
+    /// log's span again and conclude nothing, as after [`CommitError::Stale`].
+    #[error("stale: the {} log's next entry is number {next}, not {expected}", log.name())]
+    StaleLog {
+        /// Which log.
+        log: Log,
+        /// The number that the entry had.
+        expected: u64,
+        /// The number that it should have had.
+        next: u64,
     },
     /// The id belongs to a saga that was finished and swept; it can't be used again yet (semantics A9).
     #[error("the id is reserved: a saga with it has finished and was removed after its retention")]

@@ -4,14 +4,18 @@
 //! It never decides anything about a saga. Records are versioned protobuf ([`record`]); every released format stays readable,
 //! which golden fixtures prove.
 
+mod cell;
 pub mod census;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod contract;
+pub mod documents;
 pub mod error;
+pub mod logs;
 mod members;
 pub mod membership;
 pub mod memory;
+mod narrow;
 mod planted;
 pub mod record;
 pub mod redis;

@@ -7,16 +7,25 @@ use super::support::{Owner, definition, key, key_in, namespace};
 use crate::contract::*;
 use crate::error::StoreError;
 
-async fn start(owner: &Owner<'_>, key: &SagaKey, at: u64, change: impl Fn(&mut IndexRow)) {
+pub(super) async fn start(owner: &Owner<'_>, key: &SagaKey, at: u64, change: impl Fn(&mut IndexRow)) {
     let mut commit = owner.draft(key, 0);
     commit.index.started_at = Timestamp(at);
     change(&mut commit.index);
     owner.write(commit).await;
 }
 
-async fn keys(store: &dyn Store, filter: &Filter) -> Vec<SagaKey> {
+pub(super) async fn keys(store: &dyn Store, filter: &Filter) -> Vec<SagaKey> {
     let page = store.list(filter, None, 1000).await.expect("readable");
     page.items.into_iter().map(|saga| saga.key).collect()
+}
+
+/// What is counted, by status only.
+pub(super) async fn by_status(store: &dyn Store, filter: &Filter) -> Vec<(String, u64)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for (kind, count) in store.count(filter).await.expect("readable") {
+        *counts.entry(kind.status).or_default() += count;
+    }
+    counts.into_iter().collect()
 }
 
 /// All pages of a list, one after the other.
@@ -116,8 +125,7 @@ pub async fn statuses_are_any_of(store: &dyn Store) {
         let found = walk(store, &filter, limit).await;
         assert_eq!(found.iter().map(|saga| &saga.key).collect::<Vec<_>>(), expected, "in pages of {limit}");
     }
-    let counts = store.count(&filter).await.expect("readable");
-    assert_eq!(counts, [("completed".to_owned(), 3), ("running".to_owned(), 3)]);
+    assert_eq!(by_status(store, &filter).await, [("completed".to_owned(), 3), ("running".to_owned(), 3)]);
 }
 
 /// What was there when the walk began is given exactly once, whatever starts or finishes meanwhile.
@@ -161,7 +169,7 @@ pub async fn a_last_page_says_so(store: &dyn Store) {
 /// Counted by the status of the last commit, in the order of the words.
 pub async fn counts_are_by_status(store: &dyn Store) {
     let owner = Owner::of(store, "node-a").await;
-    let count = async |filter: &Filter| store.count(filter).await.expect("readable");
+    let count = async |filter: &Filter| by_status(store, filter).await;
     assert_eq!(count(&Filter::default()).await, []);
     for number in 0..4 {
         start(&owner, &key(&format!("order-{number}")), number, |_| {}).await;

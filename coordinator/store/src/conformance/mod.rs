@@ -15,15 +15,18 @@
 //! [`crate::transfer`], in a list of their own.
 
 pub mod commits;
+pub mod documents;
 pub mod due;
 pub mod leases;
 pub mod listing;
+pub mod logs;
 pub mod membership;
 pub mod numbers;
 mod pair;
 pub mod random;
 pub mod registry;
 pub mod retention;
+pub mod searching;
 pub mod support;
 pub mod transfer;
 
@@ -128,6 +131,13 @@ checks! {
         a_census_counts_what_a_shard_has_open_at_its_number,
         the_oldest_open_saga_is_found_by_status,
     }
+    searching {
+        where_a_saga_is_held_up_narrows,
+        what_is_acknowledged_can_be_left_out,
+        errors_and_ages_narrow_the_unfinished,
+        counts_are_exact_by_kind,
+        pages_stay_right_while_sagas_move,
+    }
     retention {
         what_is_over_is_swept,
         the_unfinished_is_never_swept,
@@ -144,6 +154,24 @@ checks! {
         participants_are_compared_and_set,
         participants_are_listed,
         all_tenants_participants_are_listed,
+    }
+    logs {
+        entries_are_written_with_their_saga,
+        a_refused_commit_leaves_no_entry,
+        an_entry_that_does_not_come_next_refuses_its_commit,
+        a_batch_numbers_its_entries_in_order,
+        a_batch_with_one_saga_twice_keeps_its_order,
+        a_repeated_commit_writes_no_entry_again,
+        entries_are_written_without_a_saga,
+        a_repeated_append_is_a_duplicate,
+        logs_are_fenced,
+        logs_are_read_in_pages,
+        a_trimmed_log_goes_on_where_it_was,
+    }
+    documents {
+        documents_are_compared_and_set,
+        a_document_made_again_has_another_revision,
+        documents_are_listed_by_kind,
     }
     random {
         agrees_with_the_store_in_memory,

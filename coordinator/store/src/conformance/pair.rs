@@ -6,21 +6,26 @@
 
 use std::time::Duration;
 
-use amends_engine::ids::{Operation, ParticipantName, SagaKey, StepIndex, Version};
+use amends_engine::ids::{Operation, SagaKey, StepIndex, Version};
+use amends_engine::outcome::{LastOutcome, OutcomeKind, Why};
 use amends_engine::payload::{Payload, PayloadKey};
+use amends_engine::saga::{OperationStatus, SagaState, StuckReason};
 use amends_engine::time::Timestamp;
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::listing::walk;
-use super::support::{LONG, Owner, definition, entry, key_in, namespace, state};
+use super::support::{LONG, Owner, definition, entry, key_in, namespace, participant, state};
 use crate::contract::*;
 use crate::error::{CommitError, StoreError};
 use crate::record;
 
 /// The tenants that are used.
 pub(super) const TENANTS: [&str; 2] = ["default", "team-a"];
+const PARTICIPANTS: [&str; 2] = ["payment", "account"];
+/// The kinds of documents that are used.
+pub(super) const KINDS: [&str; 2] = ["batch", "hold"];
 const STATUSES: [&str; 4] = ["compensating", "completed", "running", "stuck"];
 const NODES: [&str; 2] = ["node-a", "node-b"];
 
@@ -64,7 +69,10 @@ impl<'a> Pair<'a> {
 
     /// One random call to both; the answers as text.
     pub(super) async fn step(&mut self) -> (String, String) {
-        match self.below(20) {
+        match self.below(24) {
+            20 => self.append().await,
+            21 => self.read_or_trim().await,
+            22 | 23 => self.document().await,
             0..8 => self.commits().await,
             8 => self.acquire().await,
             9 => self.renew_or_release().await,
@@ -96,6 +104,9 @@ impl<'a> Pair<'a> {
         let is = self.model.revision(&key).await;
         let expected = if self.one_in(6) { self.below(4) } else { is };
         let mut real = self.draft(&key, expected);
+        if self.one_in(4) {
+            real.logs = self.entries(real.lease.shard).await;
+        }
         let mut model = Commit { lease: self.model.lease(&key), ..real.clone() };
         if self.one_in(12) {
             real.lease.nonce = Nonce(7);
@@ -110,9 +121,12 @@ impl<'a> Pair<'a> {
         commit.op = OpId(self.next_op);
         let mut content = state(key, expected + 1);
         content.nondeterministic = self.random.random();
-        commit.state = record::encode_state(&content);
         commit.index.status = self.pick(&STATUSES);
         commit.index.stuck = (commit.index.status == "stuck").then_some("poison");
+        commit.index.held_up_at = self.one_in(2).then(|| participant(self.pick(&PARTICIPANTS)));
+        commit.index.acknowledged = self.one_in(4);
+        self.fail(&mut content, commit.index.stuck.is_some());
+        commit.state = record::encode_state(&content);
         commit.index.open = commit.index.status != "completed";
         commit.index.definition = definition(self.pick(&["checkout", "refund"]));
         commit.index.version = Version(1 + u32::from(self.one_in(3)));
@@ -128,6 +142,76 @@ impl<'a> Pair<'a> {
         commit.payloads = vec![(slot, Payload::json(bytes)), (PayloadKey::Output(step, operation), Payload::json("1"))];
         commit.history = vec![entry(expected)];
         commit
+    }
+
+    /// Sometimes the step has failed, and for a stuck saga it is since when.
+    fn fail(&mut self, content: &mut SagaState, stuck: bool) {
+        let at = Timestamp(self.below(2_000));
+        let why = Why::new("UNAVAILABLE", "no answer");
+        let action = &mut content.steps[0].action;
+        action.last = self.one_in(2).then_some(LastOutcome { kind: OutcomeKind::NotSent, why, at });
+        if stuck {
+            action.status = OperationStatus::Stuck { reason: StuckReason::RetriesExhausted, since: at };
+        }
+    }
+
+    /// Entries for a shard's logs as they stand in the model, seldom with a wrong number.
+    async fn entries(&mut self, shard: ShardId) -> Vec<Append> {
+        let mut entries: Vec<Append> = Vec::new();
+        for _ in 0..self.below(3) {
+            let log = self.pick(&Log::ALL);
+            let next = self.model.store.log_span(shard, log).await.expect("readable").next;
+            let before = entries.iter().filter(|entry| entry.log == log).count() as u64;
+            let number = if self.one_in(10) { self.below(9) } else { next + before };
+            entries.push(Append { log, number, body: Bytes::from(self.pick(&["", "one", "two"])) });
+        }
+        entries
+    }
+
+    async fn append(&mut self) -> (String, String) {
+        let shard = self.random.random_range(0..self.real.leases.len());
+        let entries = self.entries(self.real.leases[shard].shard).await;
+        // Seldom one that was there: a repeat where the words are the same, too.
+        self.next_op += 1;
+        let op = OpId(if self.one_in(5) { self.next_op - 1 } else { self.next_op });
+        let mut words = Vec::new();
+        for owner in [&self.real, &self.model] {
+            words.push(commit_words(vec![owner.store.append(owner.leases[shard], op, entries.clone()).await]));
+        }
+        two(words)
+    }
+
+    async fn read_or_trim(&mut self) -> (String, String) {
+        let shard = self.random.random_range(0..self.real.leases.len());
+        let (log, trims, number, limit) = (self.pick(&Log::ALL), self.one_in(3), self.below(12), self.pick(&[1, 100]));
+        let mut words = Vec::new();
+        for Owner { store, leases } in [&self.real, &self.model] {
+            let lease = leases[shard];
+            let trimmed = if trims { store.trim_log(lease, log, number).await } else { Ok(()) };
+            let trimmed = trimmed.map_err(|error| store_words(&error));
+            let entries = store.read_log(lease.shard, log, number, limit).await.expect("readable");
+            let span = store.log_span(lease.shard, log).await.expect("readable");
+            words.push(format!("{trimmed:?} {entries:?} {span:?}"));
+        }
+        two(words)
+    }
+
+    async fn document(&mut self) -> (String, String) {
+        let (kind, id) = (self.pick(&KINDS), self.pick(&["a", "b", "c"]));
+        let (puts, deletes, body) = (self.one_in(2), self.one_in(4), Bytes::from(self.pick(&["one", "two"])));
+        let there = self.model.store.get_document(kind, id).await.expect("readable");
+        let expected = (!self.one_in(3)).then(|| there.map_or(0, |document| document.revision));
+        let expected = if self.one_in(6) { Some(self.below(20)) } else { expected };
+        let mut words = Vec::new();
+        for Owner { store, .. } in [&self.real, &self.model] {
+            let word = |error: StoreError| store_words(&error);
+            words.push(match (puts, deletes) {
+                (true, _) => format!("{:?}", store.put_document(kind, id, body.clone(), expected).await.map_err(word)),
+                (_, true) => format!("{:?}", store.delete_document(kind, id, expected).await.map_err(word)),
+                _ => format!("{:?}", store.list_documents(kind, Some(id), 1).await.map_err(word)),
+            });
+        }
+        two(words)
     }
 
     async fn acquire(&mut self) -> (String, String) {
@@ -192,6 +276,10 @@ impl<'a> Pair<'a> {
             version: self.one_in(4).then(|| Version(1 + u32::from(self.one_in(2)))),
             stuck: self.one_in(5).then(|| "poison".to_owned()),
             labels: (0..self.below(2)).map(|_| ("order".to_owned(), self.below(3).to_string())).collect(),
+            held_up_at: self.one_in(4).then(|| participant(self.pick(&PARTICIPANTS))),
+            unacknowledged: self.one_in(4),
+            error: self.one_in(8).then(|| self.pick(&["Answer", "unheard-of"]).to_owned()),
+            waiting_since: self.one_in(8).then(|| Timestamp(self.below(2_000))),
         };
         let limit = self.pick(&[1, 2, 5, 100]);
         let mut words = Vec::new();
@@ -206,7 +294,7 @@ impl<'a> Pair<'a> {
         let tenant = namespace(self.pick(&TENANTS));
         let body = Bytes::from(self.pick(&["a", "b", "c"]));
         let (name, now) = (definition(self.pick(&["checkout", "refund"])), Timestamp(self.below(100)));
-        let participant = ParticipantName::parse(self.pick(&["payment", "account"])).expect("a valid name");
+        let participant = participant(self.pick(&PARTICIPANTS));
         let expected = self.one_in(2).then(|| self.below(4));
         let mut words = Vec::new();
         for owner in [&self.real, &self.model] {

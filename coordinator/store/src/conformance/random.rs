@@ -9,7 +9,7 @@ use std::sync::Arc;
 use amends_engine::time::Timestamp;
 
 use super::listing::walk;
-use super::pair::{Pair, TENANTS};
+use super::pair::{KINDS, Pair, TENANTS};
 use super::support::namespace;
 use crate::contract::*;
 use crate::memory::MemoryStore;
@@ -45,6 +45,19 @@ pub async fn same_content(one: &dyn Store, other: &dyn Store) {
         assert_eq!(due, other.due(shard, None, Timestamp(u64::MAX), None, 1000).await.expect("readable"));
         let open = one.open_sagas(shard).await.expect("readable");
         assert_eq!(open, other.open_sagas(shard).await.expect("readable"));
+    }
+    for shard in (0..one.info().shards).map(ShardId) {
+        for log in Log::ALL {
+            let span = one.log_span(shard, log).await.expect("readable");
+            assert_eq!(span, other.log_span(shard, log).await.expect("readable"));
+            let entries = one.read_log(shard, log, 0, 1000).await.expect("readable");
+            assert_eq!(entries.len() as u64, span.next - span.first, "without gaps");
+            assert_eq!(entries, other.read_log(shard, log, 0, 1000).await.expect("readable"));
+        }
+    }
+    for kind in KINDS {
+        let documents = one.list_documents(kind, None, 1000).await.expect("readable");
+        assert_eq!(documents, other.list_documents(kind, None, 1000).await.expect("readable"));
     }
     for tenant in TENANTS.map(namespace) {
         let definitions = one.list_definitions(&tenant).await.expect("readable");

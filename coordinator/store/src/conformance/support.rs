@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
-use amends_engine::ids::{DefinitionName, Namespace, SagaId, SagaKey, Version};
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey, Version};
 use amends_engine::outcome::Why;
 use amends_engine::payload::Digest;
 use amends_engine::saga::{Phase, SagaHead, SagaState, StepState};
@@ -28,6 +28,11 @@ pub fn namespace(name: &str) -> Namespace {
 /// A definition's name.
 pub fn definition(name: &str) -> DefinitionName {
     DefinitionName::parse(name).expect("a valid name")
+}
+
+/// A participant's name.
+pub fn participant(name: &str) -> ParticipantName {
+    ParticipantName::parse(name).expect("a valid name")
 }
 
 /// A key in the default namespace.
@@ -66,6 +71,7 @@ pub fn state(key: &SagaKey, revision: u64) -> SagaState {
         paused: None,
         decision: None,
         cancel: None,
+        acknowledgement: None,
         deadline: Timestamp(3_600_000),
         late: false,
         nondeterministic: 0,
@@ -140,8 +146,11 @@ impl<'a> Owner<'a> {
                 labels: Vec::new(),
                 started_at: Timestamp(1_000),
                 open: true,
+                held_up_at: None,
+                acknowledged: false,
             },
             retain_until: None,
+            logs: Vec::new(),
         }
     }
 

@@ -7,6 +7,8 @@
 //! `saga.rs` has what happens to one saga, `tenure.rs` to a shard, `transfer.rs` to the whole; the conformance suite holds the other backends to the
 //! same answers.
 
+mod documents;
+mod logs;
 mod saga;
 mod tenure;
 mod transfer;
@@ -23,11 +25,15 @@ use amends_engine::time::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::documents::Documents;
+use self::logs::Logs;
 use self::saga::{Row, Written};
 use self::tenure::Tenure as Held;
 use crate::contract::*;
 use crate::error::{CommitError, StoreError};
 use crate::members::Members;
+use crate::narrow::Counts;
+use crate::planted;
 use crate::stats::{Counters, Stats};
 use crate::transfer::{ReservedId, Standing};
 
@@ -55,6 +61,9 @@ struct Inner {
     reserved: BTreeSet<ReservedId>,
     definitions: BTreeMap<(Namespace, DefinitionName), Vec<DefinitionRecord>>,
     participants: BTreeMap<(Namespace, ParticipantName), ParticipantRecord>,
+    /// By shard.
+    logs: Vec<Logs>,
+    documents: Documents,
     standing: Standing,
 }
 
@@ -68,6 +77,8 @@ impl MemoryStore {
             reserved: BTreeSet::new(),
             definitions: BTreeMap::new(),
             participants: BTreeMap::new(),
+            logs: vec![Logs::NEW; usize::from(shards.max(1))],
+            documents: Documents::default(),
             standing: Standing::InUse,
         };
         // Not random, because the simulation has to be the same each time; nothing depends on it but that two differ.
@@ -112,10 +123,23 @@ impl Inner {
         })
     }
 
-    fn write(&mut self, commit: Commit) -> Result<Written, CommitError> {
+    /// The logs last, because nothing stops them: they were judged together with the saga.
+    fn write(&mut self, mut commit: Commit) -> Result<Written, CommitError> {
+        let entries = std::mem::take(&mut commit.logs);
+        let (shard, op) = (usize::from(commit.lease.shard.0), commit.op);
+        let fit = self.logs[shard].judge(&entries);
+        let written = self.write_saga(commit, fit);
+        if matches!(written, Ok(Written::Now)) || (written.is_err() && planted::is("log_written_though_refused")) {
+            self.logs[shard].write(op, entries);
+        }
+        written
+    }
+
+    /// `fit`: whether the commit's log entries come next, which is judged behind its revision.
+    fn write_saga(&mut self, commit: Commit, fit: Result<(), CommitError>) -> Result<Written, CommitError> {
         let digest = commit.digest();
         if let Some(row) = self.sagas.get_mut(&commit.key) {
-            return row.update(commit, digest);
+            return row.update(commit, digest, fit);
         }
         if commit.expected_revision != 0 {
             return Err(CommitError::Stale { expected: commit.expected_revision, found: 0 });
@@ -124,8 +148,26 @@ impl Inner {
             return Err(CommitError::Reserved);
         }
         let key = commit.key.clone();
-        self.sagas.insert(key, Row::create(commit, digest)?);
+        self.sagas.insert(key, Row::create(commit, digest, fit)?);
         Ok(Written::Now)
+    }
+
+    fn append(&mut self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        let tenure = self.tenure(lease.shard).ok().filter(|tenure| tenure.is_of(&lease)).ok_or(CommitError::Fenced)?;
+        let number = tenure.commits();
+        let logs = &mut self.logs[usize::from(lease.shard.0)];
+        if logs.has(op, &entries) {
+            return Ok(Committed::Duplicate { number });
+        }
+        logs.judge(&entries)?;
+        logs.write(op, entries);
+        let tenure = self.tenure(lease.shard).map_err(|_| CommitError::Fenced)?;
+        Ok(Committed::Now { number: tenure.count() })
+    }
+
+    fn logs(&mut self, shard: ShardId) -> Result<&mut Logs, StoreError> {
+        self.tenure(shard)?;
+        Ok(&mut self.logs[usize::from(shard.0)])
     }
 }
 
@@ -137,6 +179,7 @@ impl Store for MemoryStore {
             id: self.id.clone(),
             shards: self.lock().shards(),
             durability: "none: everything is lost when the process ends",
+            strict: false,
         }
     }
 
@@ -281,10 +324,10 @@ impl Store for MemoryStore {
         Ok(Page { items, next: last.filter(|_| more) })
     }
 
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
+        let mut counts = Counts::new();
         for (_, row) in self.lock().sagas.iter().filter(|(key, row)| row.matches(key, filter)) {
-            *counts.entry(row.index.status.clone()).or_default() += 1;
+            *counts.entry(row.kind()).or_default() += 1;
         }
         Ok(counts.into_iter().collect())
     }
@@ -438,17 +481,66 @@ impl Store for MemoryStore {
         Ok(self.lock().participants.values().cloned().collect())
     }
 
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
+        let message = "this store is in memory: everything is lost when the process ends".into();
+        Ok(vec![Finding { severity: Severity::Warning, message }])
+    }
+
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        let answer = self.lock().append(lease, op, entries);
+        self.counters.add_commits(u64::from(matches!(answer, Ok(Committed::Now { .. }))));
+        self.counters.add_transaction();
+        answer
+    }
+
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        Ok(self.lock().logs(shard)?.read(log, from, limit))
+    }
+
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
+        Ok(self.lock().logs(shard)?.span(log))
+    }
+
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        if !inner.tenure(lease.shard)?.is_of(&lease) {
+            return Err(StoreError::LeaseLost);
+        }
+        inner.logs(lease.shard)?.trim(log, below);
+        Ok(())
+    }
+
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
+        self.lock().documents.put(kind, id, body, expected)
+    }
+
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        Ok(self.lock().documents.get(kind, id).cloned())
+    }
+
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        Ok(self.lock().documents.list(kind, after, limit))
+    }
+
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
+        self.lock().documents.delete(kind, id, expected)
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = self.glance().await?;
         let inner = self.lock();
         let unreadable = inner.sagas.values().filter(|row| row.is_unreadable()).count();
-        let lost = Finding {
-            severity: Severity::Warning,
-            message: "this store is in memory: everything is lost when the process ends".into(),
-        };
         let damaged = Finding {
             severity: Severity::Error,
             message: format!("{unreadable} sagas have records that can't be read"),
         };
-        Ok(std::iter::once(lost).chain((unreadable > 0).then_some(damaged)).collect())
+        findings.extend((unreadable > 0).then_some(damaged));
+        Ok(findings)
     }
 }

@@ -9,8 +9,9 @@ use amends_engine::payload::{Digest, Payload, PayloadKey};
 use amends_engine::time::Timestamp;
 use bytes::Bytes;
 
-use crate::contract::{Commit, Filter, ListedSaga, OPS_REMEMBERED, ShardId, StoredSaga};
+use crate::contract::{Commit, Filter, ListedSaga, OPS_REMEMBERED, SagaKind, ShardId, StoredSaga};
 use crate::error::CommitError;
+use crate::narrow::{Known, Narrow};
 use crate::record;
 use crate::transfer::{IndexRecord, Remembered, SagaRecord};
 
@@ -39,7 +40,7 @@ pub(super) struct Row {
 
 impl Row {
     /// The first commit of a saga.
-    pub(super) fn create(commit: Commit, digest: Digest) -> Result<Self, CommitError> {
+    pub(super) fn create(commit: Commit, digest: Digest, fit: Result<(), CommitError>) -> Result<Self, CommitError> {
         let mut row = Self {
             shard: commit.lease.shard,
             due: None,
@@ -51,12 +52,17 @@ impl Row {
             history: BTreeMap::new(),
             ops: VecDeque::with_capacity(OPS_REMEMBERED),
         };
-        row.update(commit, digest)?;
+        row.update(commit, digest, fit)?;
         Ok(row)
     }
 
-    /// A commit of a saga that is there, or its rejection.
-    pub(super) fn update(&mut self, commit: Commit, digest: Digest) -> Result<Written, CommitError> {
+    /// A commit of a saga that is there, or its rejection. `fit`: whether its log entries come next.
+    pub(super) fn update(
+        &mut self,
+        commit: Commit,
+        digest: Digest,
+        fit: Result<(), CommitError>,
+    ) -> Result<Written, CommitError> {
         let remembered = Remembered::new(commit.op, &digest);
         if self.ops.contains(&remembered) {
             return Ok(Written::Before);
@@ -64,6 +70,7 @@ impl Row {
         if commit.expected_revision != self.revision {
             return Err(CommitError::Stale { expected: commit.expected_revision, found: self.revision });
         }
+        fit?;
         if let Some(key) = overwritten(&self.payloads, &commit.payloads) {
             return Err(CommitError::overwrites_payload(key));
         }
@@ -144,6 +151,20 @@ impl Row {
             && filter.version.is_none_or(|version| version == index.version)
             && filter.stuck.as_ref().is_none_or(|stuck| Some(stuck) == index.stuck.as_ref())
             && filter.labels.iter().all(|label| index.labels.contains(label))
+            && filter.held_up_at.as_ref().is_none_or(|participant| Some(participant) == index.held_up_at.as_ref())
+            && !(filter.unacknowledged && index.acknowledged)
+            && Narrow::of(filter).is_none_or(|narrow| narrow.passes(self.known(), &self.state))
+    }
+
+    fn known(&self) -> Known {
+        let IndexRecord { open, started_at, ref stuck, .. } = self.index;
+        Known { open, stuck: stuck.is_some(), started_at }
+    }
+
+    /// By what it is counted.
+    pub(super) fn kind(&self) -> SagaKind {
+        let IndexRecord { definition, version, status, stuck, held_up_at, .. } = self.index.clone();
+        SagaKind { definition, version, status, stuck, held_up_at }
     }
 
     /// Whether any of its records can't be read.

@@ -8,12 +8,14 @@ use amends_engine::ids::SagaKey;
 use amends_engine::time::Timestamp;
 use async_trait::async_trait;
 
+use super::logs::Logs;
 use super::saga::Row;
 use super::{Inner, MemoryStore};
-use crate::contract::{DefinitionRecord, Epoch, ParticipantRecord, ShardId, shard_of};
+use crate::contract::{DefinitionRecord, Document, Epoch, Log, ParticipantRecord, ShardId, Span, shard_of};
 use crate::error::StoreError;
 use crate::transfer::{
-    Export, Filling, Import, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing, TransferError,
+    Export, Filling, Import, LogRecord, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing,
+    TransferError,
 };
 
 impl Inner {
@@ -48,6 +50,8 @@ impl Inner {
             (self.reserved.is_empty(), "ids of swept sagas"),
             (self.definitions.is_empty(), "definitions"),
             (self.participants.is_empty(), "participants"),
+            (self.logs.iter().all(Logs::is_new), "logs"),
+            (self.documents.kinds().is_empty(), "documents"),
         ]
         .into_iter()
         .find_map(|(empty, what)| (!empty).then_some(what))
@@ -100,6 +104,20 @@ impl Export for MemoryStore {
 
     async fn every_definition(&self) -> Result<Vec<DefinitionRecord>, StoreError> {
         Ok(self.lock().definitions.values().flatten().cloned().collect())
+    }
+
+    async fn log_records(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        Ok(self.lock().logs(shard)?.records(log, from, limit))
+    }
+
+    async fn document_kinds(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.lock().documents.kinds())
     }
 
     async fn mark_moved(&self, moved: &Moved) -> Result<(), TransferError> {
@@ -173,6 +191,25 @@ impl Import for MemoryStore {
         let name = |(namespace, name): &(_, _)| format!("participant {namespace}/{name}");
         put(&mut inner.participants, new, |_, one, other| one == other, name)?;
         Ok(())
+    }
+
+    async fn put_log(
+        &self,
+        filling: &Filling,
+        shard: ShardId,
+        log: Log,
+        span: Span,
+        records: Vec<LogRecord>,
+    ) -> Result<(), TransferError> {
+        let mut inner = self.lock();
+        inner.must_be_filled(filling)?;
+        inner.logs(shard)?.put((shard, log), span, records)
+    }
+
+    async fn put_documents(&self, filling: &Filling, documents: Vec<Document>) -> Result<(), TransferError> {
+        let mut inner = self.lock();
+        inner.must_be_filled(filling)?;
+        inner.documents.import(documents)
     }
 
     async fn finish(&self, filling: &Filling) -> Result<(), TransferError> {

@@ -9,8 +9,8 @@ use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, 
 use amends_engine::outcome::{CallFacts, Doubt, LastOutcome, OutcomeKind, Why};
 use amends_engine::payload::Digest;
 use amends_engine::saga::{
-    By, CancelRequest, Cause, Decision, OperationState, OperationStatus, Parked, Paused, Phase, SagaHead, SagaState,
-    SkippedBy, StepState, StuckReason,
+    Acknowledgement, By, CancelRequest, Cause, Decision, OperationState, OperationStatus, Parked, Paused, Phase,
+    SagaHead, SagaState, SkippedBy, StepState, StuckReason,
 };
 use amends_engine::time::Timestamp;
 use proptest::collection::vec;
@@ -165,11 +165,13 @@ pub(super) fn state() -> impl Strategy<Value = SagaState> {
     let paused = (time(), by()).prop_map(|(since, by)| Paused { since, by });
     let decision = (cause(), time()).prop_map(|(cause, at)| Decision { cause, at });
     let cancel = (time(), by()).prop_map(|(at, by)| CancelRequest { at, by });
-    let parts = (option::of(parked), option::of(paused), option::of(decision), option::of(cancel));
+    let acknowledged = (time(), by()).prop_map(|(at, by)| Acknowledgement { at, by });
+    let asked = (option::of(cancel), option::of(acknowledged));
+    let parts = (option::of(parked), option::of(paused), option::of(decision), asked);
     let numbers = (any::<u64>(), any::<u64>(), any::<bool>(), any::<u32>());
     let times = (time(), time(), time(), option::of(time()));
     (head(), phase(), parts, numbers, times, vec(step_state(), 0..4)).prop_map(
-        |(head, phase, (parked, paused, decision, cancel), numbers, times, steps)| {
+        |(head, phase, (parked, paused, decision, (cancel, acknowledgement)), numbers, times, steps)| {
             let (revision, history_length, late, nondeterministic) = numbers;
             let (deadline, started_at, updated_at, ended_at) = times;
             SagaState {
@@ -181,6 +183,7 @@ pub(super) fn state() -> impl Strategy<Value = SagaState> {
                 paused,
                 decision,
                 cancel,
+                acknowledgement,
                 deadline,
                 late,
                 nondeterministic,
@@ -212,6 +215,7 @@ fn change() -> impl Strategy<Value = Change> {
         Change::Completed,
         Change::Compensated,
         Change::ForceStopped,
+        Change::Acknowledged,
     ];
     prop_oneof![
         4 => select(plain),
@@ -221,6 +225,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => cause().prop_map(Change::DecidedToCompensate),
         1 => stuck_reason().prop_map(Change::Stuck),
         1 => stuck_reason().prop_map(Change::Parked),
+        1 => any::<u32>().prop_map(|version| Change::Repinned(Version(version))),
     ]
 }
 

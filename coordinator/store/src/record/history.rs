@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
-use amends_engine::ids::Operation;
+use amends_engine::ids::{Operation, Version};
 use amends_engine::outcome::{CallFacts, OutcomeKind, Why};
 use amends_engine::saga::StuckReason;
 use amends_engine::time::Timestamp;
@@ -176,6 +176,8 @@ fn change_parts(change: &Change) -> (u32, u32, Option<CauseRecord>) {
         Change::Completed => (21, 0, None),
         Change::Compensated => (22, 0, None),
         Change::ForceStopped => (23, 0, None),
+        Change::Acknowledged => (24, 0, None),
+        Change::Repinned(version) => (25, version.0, None),
     }
 }
 
@@ -204,6 +206,8 @@ fn change_of(number: u32, detail: u32, cause: Option<CauseRecord>) -> Result<Cha
         21 => Change::Completed,
         22 => Change::Compensated,
         23 => Change::ForceStopped,
+        24 => Change::Acknowledged,
+        25 => Change::Repinned(Version(detail)),
         found => return Err(RecordError::UnknownTag { what: "change", found }),
     })
 }

@@ -31,8 +31,10 @@ use prost::Message;
 
 use crate::contract::{DefinitionRecord, Deprecation, Epoch, NodeRecord, ParticipantRecord};
 
-/// The format that is written.
+/// The format of all records but those that need a newer one.
 pub const FORMAT: u8 = 1;
+/// The format of a state that somebody has acknowledged: older binaries, which would drop that in silence, don't read it.
+pub const ACKNOWLEDGED: u8 = 2;
 
 /// Format byte and checksum.
 const HEADER: usize = 5;
@@ -47,10 +49,12 @@ pub enum RecordError {
         length: usize,
     },
     /// Written by a newer version, or no record at all.
-    #[error("the record has format {found}; this version reads up to {FORMAT}: was it written by a newer one?")]
+    #[error("the record has format {found}; this version reads up to {newest}: was it written by a newer one?")]
     UnknownFormat {
         /// The format byte.
         found: u8,
+        /// The newest that is read.
+        newest: u8,
     },
     /// The checksum doesn't fit: bits were lost or changed.
     #[error("the record is damaged: its checksum doesn't fit")]
@@ -93,12 +97,14 @@ pub enum RecordError {
 
 /// A state as it is stored.
 pub fn encode_state(state: &SagaState) -> Bytes {
-    seal(&state::StateRecord::from(state))
+    let record = state::StateRecord::from(state);
+    seal_as(record.format(), &record)
 }
 
 /// The state in these bytes.
 pub fn decode_state(bytes: &[u8]) -> Result<SagaState, RecordError> {
-    open::<state::StateRecord>(bytes)?.try_into()
+    let (format, record) = open_up_to::<state::StateRecord>(ACKNOWLEDGED, bytes)?;
+    record.of_format(format).try_into()
 }
 
 /// A history entry with the commit that made it.
@@ -177,26 +183,35 @@ fn checksum(format: u8, message: &[u8]) -> u32 {
 }
 
 fn seal(message: &impl Message) -> Bytes {
+    seal_as(FORMAT, message)
+}
+
+fn seal_as(format: u8, message: &impl Message) -> Bytes {
     let mut buffer = BytesMut::with_capacity(HEADER + message.encoded_len());
-    buffer.put_u8(FORMAT);
+    buffer.put_u8(format);
     buffer.put_u32_le(0);
     message.encode(&mut buffer).expect("a BytesMut grows as far as it must");
-    let sum = checksum(FORMAT, &buffer[HEADER..]);
+    let sum = checksum(format, &buffer[HEADER..]);
     buffer[1..HEADER].copy_from_slice(&sum.to_le_bytes());
     buffer.freeze()
 }
 
 fn open<M: Message + Default>(bytes: &[u8]) -> Result<M, RecordError> {
+    open_up_to(FORMAT, bytes).map(|(_, message)| message)
+}
+
+/// A record of any format up to `newest`, and which it is.
+fn open_up_to<M: Message + Default>(newest: u8, bytes: &[u8]) -> Result<(u8, M), RecordError> {
     let Some((header, message)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(RecordError::TooShort { length: bytes.len() });
     };
     let [format, sum @ ..] = *header;
     // Before the checksum: a newer format may well have another kind of checksum.
-    if format != FORMAT {
-        return Err(RecordError::UnknownFormat { found: format });
+    if !(FORMAT..=newest).contains(&format) {
+        return Err(RecordError::UnknownFormat { found: format, newest });
     }
     if u32::from_le_bytes(sum) != checksum(format, message) {
         return Err(RecordError::Damaged);
     }
-    M::decode(message).map_err(RecordError::Malformed)
+    Ok((format, M::decode(message).map_err(RecordError::Malformed)?))
 }

@@ -1,19 +1,19 @@
-//! The message of a saga's state, format 1.
+//! The message of a saga's state, formats 1 and 2.
 //!
 //! Written at every commit, so it is kept small: enums are one small number, and see `step.rs` for what is left out.
 //! Invariant: field numbers and meanings never change within a format.
 
 use amends_engine::ids::{DefinitionName, Namespace, SagaId, SagaKey, Version};
 use amends_engine::saga::{
-    By, CancelRequest, Decision, Parked, Paused, Phase, SagaHead, SagaState, StepState, StuckReason,
+    Acknowledgement, By, CancelRequest, Decision, Parked, Paused, Phase, SagaHead, SagaState, StepState, StuckReason,
 };
 use amends_engine::time::Timestamp;
 use prost::Message;
 
-use super::RecordError;
 use super::parts::{ByRecord, CauseRecord, digest, required};
 use super::step::StepRecord;
 use super::tags::Tagged;
+use super::{ACKNOWLEDGED, FORMAT, RecordError};
 
 /// A whole state.
 #[derive(Clone, PartialEq, Message)]
@@ -62,6 +62,9 @@ pub(super) struct StateRecord {
     ended_at: Option<u64>,
     #[prost(message, repeated, tag = "22")]
     steps: Vec<StepRecord>,
+    /// Format 2 and later.
+    #[prost(message, optional, tag = "23")]
+    acknowledgement: Option<RequestRecord>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -82,7 +85,7 @@ struct ParkedRecord {
     since: u64,
 }
 
-/// What somebody asked for, and when: a pause, or a cancel that waits.
+/// What somebody asked for or said, and when: a pause, a cancel that waits, an acknowledgement.
 #[derive(Clone, PartialEq, Eq, Message)]
 struct RequestRecord {
     #[prost(uint64, tag = "1")]
@@ -97,6 +100,18 @@ struct DecisionRecord {
     cause: Option<CauseRecord>,
     #[prost(uint64, tag = "2")]
     at: u64,
+}
+
+impl StateRecord {
+    /// The oldest format that can hold this. Most states need nothing of the newer one, and older binaries read them as before.
+    pub(super) fn format(&self) -> u8 {
+        if self.acknowledgement.is_some() { ACKNOWLEDGED } else { FORMAT }
+    }
+
+    /// What a record of this format says: nothing of what came later.
+    pub(super) fn of_format(self, format: u8) -> Self {
+        if format < ACKNOWLEDGED { Self { acknowledgement: None, ..self } } else { self }
+    }
 }
 
 impl From<&SagaState> for StateRecord {
@@ -126,6 +141,7 @@ impl From<&SagaState> for StateRecord {
             updated_at: state.updated_at.0,
             ended_at: state.ended_at.map(|at| at.0),
             steps: state.steps.iter().map(StepRecord::from).collect(),
+            acknowledgement: state.acknowledgement.as_ref().map(|it| RequestRecord::new(it.at, &it.by)),
         }
     }
 }
@@ -145,6 +161,8 @@ impl TryFrom<StateRecord> for SagaState {
         };
         let paused = |request: RequestRecord| request.into_parts().map(|(since, by)| Paused { since, by: by.into() });
         let cancel = |request: RequestRecord| request.into_parts().map(|(at, by)| CancelRequest { at, by: by.into() });
+        let acknowledged =
+            |request: RequestRecord| request.into_parts().map(|(at, by)| Acknowledgement { at, by: by.into() });
         Ok(Self {
             head,
             revision: record.revision,
@@ -154,6 +172,7 @@ impl TryFrom<StateRecord> for SagaState {
             paused: record.paused.map(paused).transpose()?,
             decision: record.decision.map(Decision::try_from).transpose()?,
             cancel: record.cancel.map(cancel).transpose()?,
+            acknowledgement: record.acknowledgement.map(acknowledged).transpose()?,
             deadline: Timestamp(record.deadline),
             late: record.late,
             nondeterministic: record.nondeterministic,

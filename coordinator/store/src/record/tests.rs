@@ -87,14 +87,29 @@ fn reseal(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
     let mut bytes = encode_state(&fixtures::full_state()).to_vec();
-    bytes[0] = FORMAT + 1;
+    bytes[0] = ACKNOWLEDGED + 1;
     let error = decode_state(&bytes).expect_err("newer");
-    assert!(matches!(error, RecordError::UnknownFormat { found } if found == FORMAT + 1));
+    assert!(matches!(error, RecordError::UnknownFormat { found, .. } if found == ACKNOWLEDGED + 1));
+    let mut bytes = encode_history(&fixtures::full_entry(), "node", Epoch(1), 1).to_vec();
+    bytes[0] = FORMAT + 1;
+    let error = decode_history(&bytes).expect_err("newer");
+    assert!(matches!(error, RecordError::UnknownFormat { found, newest: FORMAT } if found == FORMAT + 1));
 }
 
 #[test]
 fn an_empty_record_is_refused() {
     assert!(matches!(decode_state(&[]), Err(RecordError::TooShort { length: 0 })));
+}
+
+/// What format 1 never had isn't read out of one either.
+#[test]
+fn an_acknowledgement_needs_the_newer_format() {
+    let acknowledged = fixtures::acknowledged_state();
+    let bytes = encode_state(&acknowledged);
+    assert_eq!(bytes[0], ACKNOWLEDGED);
+    let older = reseal(bytes.to_vec());
+    let expected = SagaState { acknowledgement: None, ..acknowledged };
+    assert_eq!(decode_state(&older).expect("format 1"), expected);
 }
 
 #[test]

@@ -10,9 +10,10 @@ use redis::Cmd;
 
 use super::RedisStore;
 use super::failure::Failure;
-use super::fields::{Cell, to_time};
+use super::fields::to_time;
 use super::keys::slot_of;
 use super::values;
+use crate::cell::Cell;
 use crate::contract::{Census, OpenCount, ShardId};
 
 /// KEYS: lease, counts. Sent as it is, since it is needed once per tenure; `EVAL_RO` can't write and works on a full server.

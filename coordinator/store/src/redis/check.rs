@@ -5,9 +5,12 @@
 use super::RedisStore;
 use super::failure::Failure;
 use super::guard::Guard;
+use super::keys::slot_of;
 use super::listing;
 use super::router::Router;
-use crate::contract::{Filter, Finding, Severity};
+use super::values;
+use crate::contract::{Filter, Finding, Log, Severity, ShardId};
+use crate::logs::damaged_log;
 use crate::record;
 
 /// How many sagas are read together.
@@ -21,6 +24,32 @@ pub(super) async fn check(store: &RedisStore) -> Result<Vec<Finding>, Failure> {
     let mut findings = servers(&store.router, &store.guard).await?;
     if store.guard.pass().is_ok() {
         findings.extend(unreadable(store).await?);
+        findings.extend(logs(store).await?);
+    }
+    Ok(findings)
+}
+
+/// Logs that have gaps, or are gone: each hash must hold exactly the numbers that it says.
+pub(super) async fn logs(store: &RedisStore) -> Result<Vec<Finding>, Failure> {
+    let logs: Vec<(ShardId, Log)> = store.all_shards().flat_map(|shard| Log::ALL.map(|log| (shard, log))).collect();
+    let ask = |(shard, log): &(ShardId, Log)| {
+        let key = store.keys.log(*shard, *log);
+        let (mut span, mut count) = (redis::cmd("HMGET"), redis::cmd("HLEN"));
+        span.arg(&key).arg(&["first", "next"]);
+        count.arg(&key);
+        [(slot_of(&key), span), (slot_of(&key), count)]
+    };
+    let mut answers = store.router.read(logs.iter().flat_map(ask).collect()).await?.into_iter();
+    let mut findings = Vec::new();
+    for (shard, log) in logs {
+        let (first, next): (Option<u64>, Option<u64>) = values::read(values::next(&mut answers)?)?;
+        let fields = values::number(values::next(&mut answers)?)?;
+        let Some((first, next)) = first.zip(next) else {
+            let message = format!("the {} log of shard {} is gone: restore a backup that has it", log.name(), shard.0);
+            findings.push(Finding { severity: Severity::Error, message });
+            continue;
+        };
+        findings.extend(damaged_log(shard, log, next.saturating_sub(first), fields.saturating_sub(2)));
     }
     Ok(findings)
 }

@@ -11,13 +11,13 @@ use redis::{Cmd, Value};
 
 use super::RedisStore;
 use super::failure::Failure;
-use super::fields::{
-    Cell, from_nonce, from_payload, from_time, history_field, label_texts, labels, op_of, payload_field,
-};
+use super::fields::{from_nonce, from_payload, from_time, history_field, label_texts, labels, op_of, payload_field};
 use super::keys::{SHARD_KEYS, slot_of};
 use super::link::Lane;
+use super::logs::{Entries, STALE_LOG, stale_log};
 use super::values;
-use crate::contract::{Commit, Committed, Lease, shard_of};
+use crate::cell::Cell;
+use crate::contract::{Commit, Committed, Lease, ShardId, shard_of};
 use crate::error::CommitError;
 use crate::transfer::ReservedId;
 
@@ -59,10 +59,18 @@ fn no_answer() -> Answer {
     Err(Failure::Nonsense("a commit has no answer").commit())
 }
 
-/// The commits that can go now: each saga's first. The others build on it.
+/// The commits that can go now: of each shard those up to a saga that is there already. That one builds on the first, and what
+/// comes behind it on its number and on its log entries.
 fn wave(commits: &[Commit], left: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
-    let mut sagas: BTreeSet<&SagaKey> = BTreeSet::new();
-    left.into_iter().partition(|index| sagas.insert(&commits[*index].key))
+    let (mut sagas, mut waiting): (BTreeSet<&SagaKey>, BTreeSet<ShardId>) = Default::default();
+    left.into_iter().partition(|index| {
+        let Commit { key, lease, .. } = &commits[*index];
+        let goes = !waiting.contains(&lease.shard) && sagas.insert(key);
+        if !goes {
+            waiting.insert(lease.shard);
+        }
+        goes
+    })
 }
 
 /// What goes together in one call: on a Cluster only what is in one slot.
@@ -93,7 +101,8 @@ fn cut(commits: &[Commit], call: &[usize]) -> Vec<Vec<usize>> {
 
 fn size(commit: &Commit) -> usize {
     let payloads: usize = commit.payloads.iter().map(|(_, payload)| payload.bytes.len()).sum();
-    commit.state.len() + payloads + commit.history.iter().map(|(_, entry)| entry.len()).sum::<usize>()
+    let logs: usize = commit.logs.iter().map(|entry| entry.body.len()).sum();
+    commit.state.len() + payloads + logs + commit.history.iter().map(|(_, entry)| entry.len()).sum::<usize>()
 }
 
 async fn send(store: &RedisStore, commits: &[Commit], call: &[usize]) -> Vec<Answer> {
@@ -115,14 +124,17 @@ async fn send(store: &RedisStore, commits: &[Commit], call: &[usize]) -> Vec<Ans
 fn compose(store: &RedisStore, commits: &[&Commit]) -> Cmd {
     let mut lanes: Vec<Lease> = Vec::new();
     let lane_of: Vec<usize> = commits.iter().map(|commit| lane(&mut lanes, commit.lease)).collect();
-    let mut call = store.scripts.commit.call(lanes.len() * SHARD_KEYS + commits.len());
+    let logs = Entries::of(&store.keys, commits);
+    let mut call = store.scripts.commit.call(lanes.len() * SHARD_KEYS + commits.len() + logs.keys.len());
     for lease in &lanes {
         call.arg(&store.keys.shard(lease.shard));
     }
     for commit in commits {
         call.arg(store.keys.saga(commit.lease.shard, &commit.key));
     }
+    call.arg(&logs.keys);
     call.arg(lanes.len()).arg(commits.len()).arg(u8::from(store.guard.is_tight()));
+    logs.put(&mut call);
     for lease in &lanes {
         call.arg(lease.epoch.0).arg(from_nonce(lease.nonce));
     }
@@ -179,7 +191,7 @@ fn read_one(commit: &Commit, parts: &mut impl Iterator<Item = Value>) -> Result<
         4 => Err(CommitError::Reserved),
         5 => Err(overwrites(commit, value)),
         6 => Err(CommitError::Full),
-        _ => return Err(Failure::Nonsense("a code that no commit has")),
+        code => Err(stale_log(&commit.logs, code.wrapping_sub(STALE_LOG), value)?),
     })
 }
 

@@ -9,15 +9,16 @@ use bytes::Bytes;
 use redis::Value;
 
 use super::failure::Failure;
-use super::fields::{Cell, Field, labels, to_label_texts, to_remembered, to_time};
+use super::fields::{Field, labels, to_label_texts, to_remembered, to_time};
 use super::keys::slot_of;
 use super::read::{pairs, text, whole};
 use super::standing::{self, Change};
-use super::{RedisStore, corrupt, registry, values};
-use crate::contract::{DefinitionRecord, Epoch, ShardId, Store as _};
+use super::{RedisStore, corrupt, documents, logs, registry, values};
+use crate::cell::Cell;
+use crate::contract::{DefinitionRecord, Epoch, Log, ShardId, Store as _};
 use crate::error::StoreError;
 use crate::transfer::{
-    Export, IndexRecord, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing, TransferError,
+    Export, IndexRecord, LogRecord, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing, TransferError,
 };
 
 /// Which shard an id was reserved in: the same first bytes of the same digest as `shard_of`.
@@ -43,6 +44,8 @@ fn complete(key: &SagaKey, mut fields: std::vec::IntoIter<Value>) -> Option<Saga
         labels: Vec::new(),
         started_at: Timestamp(0),
         open: false,
+        held_up_at: None,
+        acknowledged: false,
     };
     let mut record = SagaRecord {
         key: key.clone(),
@@ -78,8 +81,8 @@ fn complete(key: &SagaKey, mut fields: std::vec::IntoIter<Value>) -> Option<Saga
             },
         }
     }
-    let Cell { namespace, definition, version, status, stuck, open } = cell?;
-    record.index = IndexRecord { status, stuck, definition, version, open, ..record.index };
+    let Cell { namespace, definition, version, status, stuck, held_up_at, acknowledged, open } = cell?;
+    record.index = IndexRecord { status, stuck, definition, version, open, held_up_at, acknowledged, ..record.index };
     record.payloads.sort_by_key(|(key, _)| *key);
     record.history.sort_by_key(|(sequence, _)| *sequence);
     let whole = namespace == key.namespace && record.revision > 0 && labels(&record.index.labels) == digests;
@@ -169,6 +172,20 @@ impl Export for RedisStore {
             all.extend(registry::definition_versions(self, &namespace, &name).await?);
         }
         Ok(all)
+    }
+
+    async fn log_records(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        logs::entries(self, self.known(shard)?, log, from, limit).await
+    }
+
+    async fn document_kinds(&self) -> Result<Vec<String>, StoreError> {
+        documents::kinds(self).await
     }
 
     async fn mark_moved(&self, moved: &Moved) -> Result<(), TransferError> {

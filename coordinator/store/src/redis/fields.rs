@@ -2,13 +2,13 @@
 //!
 //! Knows no key and no command. Invariant: all that is written here is part of the format in `meta`, and never changes within it.
 
-use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaId, SagaKey, StepIndex, Version};
+use amends_engine::ids::{Namespace, Operation, SagaId, SagaKey, StepIndex};
 use amends_engine::payload::{Digest, Encoding, Payload, PayloadKey};
 use amends_engine::time::Timestamp;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::contract::{Commit, Filter, IndexRow, Nonce};
-use crate::transfer::{IndexRecord, Remembered};
+use crate::contract::{Commit, Nonce};
+use crate::transfer::Remembered;
 
 /// A time that sorts as text.
 pub(super) fn from_time(time: Timestamp) -> String {
@@ -185,55 +185,6 @@ pub(super) fn to_timed(member: &str) -> Option<(Timestamp, SagaKey)> {
     Some((to_time(time)?, to_member(member)?))
 }
 
-/// What lists filter by, but for labels.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cell {
-    pub(super) namespace: Namespace,
-    pub(super) definition: DefinitionName,
-    pub(super) version: Version,
-    pub(super) status: String,
-    pub(super) stuck: Option<String>,
-    pub(super) open: bool,
-}
-
-impl Cell {
-    /// The cell of a saga, as text.
-    pub(super) fn text(namespace: &Namespace, row: &IndexRow) -> String {
-        Self::text_of(namespace, &IndexRecord::from(row))
-    }
-
-    /// The same of a saga of another store.
-    pub(super) fn text_of(namespace: &Namespace, row: &IndexRecord) -> String {
-        let IndexRecord { status, stuck, definition, version, open, .. } = row;
-        let stuck = stuck.as_deref().unwrap_or_default();
-        format!("{namespace},{definition},{version},{status},{stuck},{}", u8::from(*open))
-    }
-
-    /// `None` for what is no cell, as the member that never goes.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split(',');
-        let mut next = || parts.next();
-        let cell = Self {
-            namespace: Namespace::parse(next()?).ok()?,
-            definition: DefinitionName::parse(next()?).ok()?,
-            version: Version(next()?.parse().ok()?),
-            status: next()?.to_owned(),
-            stuck: Some(next()?.to_owned()).filter(|stuck| !stuck.is_empty()),
-            open: next()? == "1",
-        };
-        parts.next().is_none().then_some(cell)
-    }
-
-    /// Whether its sagas pass a filter, as far as their labels do.
-    pub(super) fn matches(&self, filter: &Filter) -> bool {
-        filter.namespace.as_ref().is_none_or(|namespace| *namespace == self.namespace)
-            && (filter.statuses.is_empty() || filter.statuses.contains(&self.status))
-            && filter.definition.as_ref().is_none_or(|definition| *definition == self.definition)
-            && filter.version.is_none_or(|version| version == self.version)
-            && filter.stuck.as_ref().is_none_or(|stuck| Some(stuck) == self.stuck.as_ref())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,30 +218,6 @@ mod tests {
         let texts = times.map(from_time);
         assert!(texts.is_sorted());
         assert_eq!(texts.map(|text| to_time(&text)), times.map(Some));
-    }
-
-    #[test]
-    fn a_cell_is_read_as_it_was_written() {
-        let row = IndexRow {
-            status: "stuck",
-            stuck: Some("poison"),
-            definition: DefinitionName::parse("checkout").unwrap(),
-            version: Version(7),
-            labels: Vec::new(),
-            started_at: Timestamp(1),
-            open: true,
-        };
-        let namespace = Namespace::default_namespace();
-        let text = Cell::text(&namespace, &row);
-        assert_eq!(text, "default,checkout,7,stuck,poison,1");
-        let cell = Cell::read(&text).unwrap();
-        assert_eq!((cell.stuck.as_deref(), cell.open), (Some("poison"), true));
-        let text = Cell::text(&namespace, &IndexRow { stuck: None, open: false, ..row });
-        let cell = Cell::read(&text).unwrap();
-        assert_eq!((cell.stuck, cell.open), (None, false));
-        for no_cell in ["~", "default,checkout,x,stuck,,1", "a,b,1,c,,1,d"] {
-            assert_eq!(Cell::read(no_cell), None, "{no_cell}");
-        }
     }
 
     #[test]

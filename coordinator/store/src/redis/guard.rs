@@ -112,6 +112,11 @@ impl Guard {
         loss_window(&self.wanted())
     }
 
+    /// Whether an answered commit is on disk.
+    pub(super) fn is_strict(&self) -> bool {
+        self.wanted().durability == Durability::Strict
+    }
+
     /// Refuses everything while the store is frozen.
     pub(super) fn pass(&self) -> Result<(), Failure> {
         match self.frozen.lock().unwrap_or_else(PoisonError::into_inner).first() {

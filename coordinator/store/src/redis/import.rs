@@ -12,14 +12,15 @@ use redis::Cmd;
 
 use super::export::{held, shard_of_reserved};
 use super::failure::Failure;
-use super::fields::{Cell, from_payload, from_time, history_field, label_texts, labels, payload_field};
+use super::fields::{from_payload, from_time, history_field, label_texts, labels, payload_field};
 use super::keys::slot_of;
 use super::link::Lane;
 use super::standing::{self, Change};
-use super::{RedisStore, values};
-use crate::contract::{DefinitionRecord, Epoch, ParticipantRecord, ShardId, Store as _, shard_of};
+use super::{RedisStore, import_logs, logs, values};
+use crate::cell::Cell;
+use crate::contract::{DefinitionRecord, Document, Epoch, Log, ParticipantRecord, ShardId, Span, Store as _, shard_of};
 use crate::record;
-use crate::transfer::{Export as _, Filling, Import, ReservedId, SagaRecord, Standing, TransferError};
+use crate::transfer::{Export as _, Filling, Import, LogRecord, ReservedId, SagaRecord, Standing, TransferError};
 
 /// How many bytes one script call carries at most, roughly: Redis does nothing else meanwhile.
 const CALL: usize = 1024 * 1024;
@@ -123,6 +124,8 @@ async fn must_be_empty(store: &RedisStore) -> Result<(), TransferError> {
         (store.count_reserved().await? == 0, "ids of swept sagas"),
         (store.every_definition().await?.is_empty(), "definitions"),
         (store.all_participants().await?.is_empty(), "participants"),
+        (logs::are_new(store).await?, "logs"),
+        (store.document_kinds().await?.is_empty(), "documents"),
     ] {
         if !empty {
             return Err(TransferError::NotEmpty { what: what.to_owned() });
@@ -231,6 +234,25 @@ impl Import for RedisStore {
             if !once(self, &key, &[(format!("{},{}", it.namespace, it.name), value)]).await? {
                 return Err(TransferError::Differs { what: format!("participant {}/{}", it.namespace, it.name) });
             }
+        }
+        Ok(())
+    }
+
+    async fn put_log(
+        &self,
+        filling: &Filling,
+        shard: ShardId,
+        log: Log,
+        span: Span,
+        records: Vec<LogRecord>,
+    ) -> Result<(), TransferError> {
+        import_logs::put_log(self, &Standing::Filling(filling.clone()), (shard, log, span), &records).await
+    }
+
+    async fn put_documents(&self, filling: &Filling, documents: Vec<Document>) -> Result<(), TransferError> {
+        must_be_filled(self, filling).await?;
+        for it in &documents {
+            import_logs::put_document(self, it).await?;
         }
         Ok(())
     }

@@ -13,13 +13,18 @@
 //! | `T:index` | sorted set | `s,<ns>,<at>,<id>` each saga; `c,<cell>,<at>,<id>` by its cell; `l,<ns>,<label>,<at>,<id>` by each label; `~` | `s` and `l`: the first commit; `c`: each commit that moves it to another cell | the member: the sweep, or the move; the key: never |
 //! | `T:counts` | hash | `<cell>` → how many sagas are in it; `~` | a commit that moves a saga to another cell | the field: when it is 0; the key: never |
 //! | `T:reserved` | set | digests of ids that were swept, about 80 bytes each; `~` | the sweep | never |
+//! | `T:log:<audit or outbox>` | hash | `first` and `next` (which numbers it has), `<number>` → op id (16 bytes) and entry | a commit with log entries, an append, a trim | the field of a number: a trim; the key: never |
+//! | `{amends:<store>:documents}` | hash | `revision` (the highest that a document ever had), `kind:<kind>` → how many there are | a document is put or deleted | the field of a kind: with its last document; the key: never |
+//! | `{amends:<store>:documents}:ids:<kind>` | sorted set | `<id>` | a document is put | the member: when it is deleted |
+//! | `{amends:<store>:documents}:of:<kind>` | hash | `<id>` → `<revision>:<body>` | a document is put | the field: when it is deleted |
 //! | `{amends:<store>:meta}` | hash | `id`, `format`, `shards`, `created_at`, `seeded`, `standing` (absent: in use), `probed` (a random value: a start proves by it that writes are kept) | the store is made; a start; a copy | never |
 //! | `{amends:<store>:definitions}:names` | sorted set | `<ns>,<name>` | a definition's first version | never |
 //! | `{amends:<store>:definitions}:of:<ns>,<name>` | hash | `latest`, `version:<n>`, `digest:<d>` → n, `deprecation:<n>` | a version is registered or deprecated | never |
 //! | `{amends:<store>:participants}` | hash | `<ns>,<name>` → `<revision>:<record>` | a participant is registered | never |
 //! | `{amends:<store>:nodes}` | hash | `<node>` → `<heard at>:<record>` | each heartbeat | the field: when the node is forgotten |
 //!
-//! A **cell** is `<ns>,<definition>,<version>,<status>,<stuck>,<open>`: all that lists filter by, but for labels. Times in
+//! A **cell** (`crate::cell`) is `<ns>,<definition>,<version>,<status>,<stuck>[:<held up at>[:a]],<open>`: all that lists filter
+//! by, but for labels. Times in
 //! members are fixed-width hexadecimal, so that bytes sort like times, exactly; there the scores are all 0. In `T:due` it is the
 //! score, because it changes with nearly every commit.
 //! The comma sorts below every character that a name may have, so that members sort by (time, namespace, id).
@@ -30,7 +35,7 @@
 
 use amends_engine::ids::{DefinitionName, Namespace, SagaKey};
 
-use crate::contract::ShardId;
+use crate::contract::{Log, ShardId};
 
 /// How many keys of its own a shard has, in the order of [`Keys::shard`].
 pub(super) const SHARD_KEYS: usize = 6;
@@ -84,6 +89,20 @@ impl Keys {
 
     pub(super) fn saga(&self, shard: ShardId, key: &SagaKey) -> String {
         self.of_shard(shard, &format!("saga:{},{}", key.namespace, key.id))
+    }
+
+    pub(super) fn log(&self, shard: ShardId, log: Log) -> String {
+        self.of_shard(shard, &format!("log:{}", log.name()))
+    }
+
+    pub(super) fn documents(&self) -> String {
+        self.global("documents")
+    }
+
+    /// The keys that a script takes that changes a document: all documents', then its kind's ids and documents.
+    pub(super) fn documents_of(&self, kind: &str) -> [String; 3] {
+        let all = self.documents();
+        [all.clone(), format!("{all}:ids:{kind}"), format!("{all}:of:{kind}")]
     }
 
     pub(super) fn meta(&self) -> String {
@@ -143,8 +162,11 @@ mod tests {
             let slot = slot_of(&keys.lease(shard));
             assert!(keys.shard(shard).iter().all(|key| slot_of(key) == slot));
             assert_eq!(slot_of(&keys.saga(shard, &saga)), slot);
+            assert!(Log::ALL.iter().all(|log| slot_of(&keys.log(shard, *log)) == slot));
         }
         assert_eq!(keys.saga(ShardId(7), &saga), "{amends:main:7}:saga:default,order-1");
+        let documents = keys.documents_of("batch").map(|key| slot_of(&key));
+        assert!(documents.iter().all(|slot| *slot == documents[0]));
         assert_ne!(slot_of(&keys.lease(ShardId(0))), slot_of(&keys.lease(ShardId(1))));
     }
 }

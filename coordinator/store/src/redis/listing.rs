@@ -1,8 +1,9 @@
 //! Lists and counts: the same index in every shard, merged by whoever asks.
 //!
-//! A list walks sources, each a part of a shard's index in the order of the list: all sagas of a tenant, those of a cell, or
-//! those with a label. What the source can't tell (other labels) is checked on the saga. Invariants: a page costs a page and not
-//! the store; a saga that moves between cells while a list is read may be missed by it, and is never given twice.
+//! A list asks every shard for its part of the index, in the order of the list: all sagas of a tenant, those of the cells that
+//! pass the filter, or those with a label. What the index can't tell (other labels, errors, ages) is checked on the saga.
+//! Invariants: a page costs a page and not the store; a shard's part is read at one moment (`lua/list.lua`) and a saga never leaves
+//! its shard, so that one that moves between cells is given once if it passed the filter all the time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,85 +13,117 @@ use redis::{Cmd, Value};
 
 use super::RedisStore;
 use super::failure::Failure;
-use super::fields::{Cell, from_time, label, to_key, to_time};
+use super::fields::{from_time, label, to_key, to_time};
 use super::keys::slot_of;
 use super::values;
-use crate::contract::{Cursor, Filter, ListedSaga, Page, ShardId};
+use crate::cell::Cell;
+use crate::contract::{Cursor, Filter, ListedSaga, Page, SagaKind, ShardId};
+use crate::narrow::{Counts, Known, Narrow, VISITS};
+use crate::planted;
+
+/// A shard's part, read by `EVAL_RO`: it can't write, and works on a full server.
+const SCRIPT: &str = include_str!("lua/list.lua");
 
 /// How many members of a source are read ahead at least.
 const AHEAD: usize = 16;
 
+/// Below how many sagas in its cells a shard is walked by cells though there is a label.
+const FEW: usize = 8;
+
+/// How many sagas a count looks at together.
+const TOGETHER: usize = 512;
+
 /// Where a saga stands in a list.
 type Place = (Timestamp, SagaKey);
 
-/// A part of a shard's index, with what was read of it and not used yet.
+/// The place above all that is still wanted, as the script takes it; empty: from the top.
+#[derive(Debug, Clone, Default)]
+struct Below {
+    at: String,
+    namespace: String,
+    id: String,
+}
+
+impl Below {
+    fn place((at, key): &Place) -> Self {
+        Self { at: from_time(*at), namespace: key.namespace.to_string(), id: key.id.to_string() }
+    }
+
+    /// Where a list begins. A saga that waits since some time was started by then.
+    fn first(filter: &Filter, after: Option<&Cursor>) -> Self {
+        let cursor = after.map(|cursor| (cursor.started_at, cursor.key.clone()));
+        match (&cursor, filter.waiting_since) {
+            (Some(place), since) if since.is_none_or(|since| place.0 <= since) => Self::place(place),
+            (_, Some(Timestamp(since))) if since < u64::MAX => {
+                Self { at: from_time(Timestamp(since + 1)), ..Self::default() }
+            }
+            (Some(place), _) => Self::place(place),
+            (None, _) => Self::default(),
+        }
+    }
+}
+
+/// A shard's part, with what was read of it and not used yet.
 struct Source {
     shard: ShardId,
-    namespace: Namespace,
-    /// What all its members begin with, with the comma at the end.
-    prefix: String,
-    /// Up to which member, as the next read asks.
-    max: String,
+    below: Below,
     ahead: VecDeque<Place>,
     ended: bool,
 }
 
 impl Source {
-    fn new(shard: ShardId, namespace: &Namespace, what: &str, after: Option<&Cursor>) -> Self {
-        let prefix = format!("{what},");
-        let max = match after {
-            // The hyphen follows the comma: all that begins so is below it.
-            None => format!("({what}-"),
-            Some(Cursor { started_at, key }) => {
-                let at = from_time(*started_at);
-                match namespace.cmp(&key.namespace) {
-                    std::cmp::Ordering::Less => format!("({prefix}{at}-"),
-                    std::cmp::Ordering::Equal => format!("({prefix}{at},{}", key.id),
-                    std::cmp::Ordering::Greater => format!("({prefix}{at},"),
-                }
-            }
-        };
-        Self { shard, namespace: namespace.clone(), prefix, max, ahead: VecDeque::new(), ended: false }
-    }
-
     fn is_dry(&self) -> bool {
         self.ahead.is_empty() && !self.ended
     }
 
-    fn ask(&self, store: &RedisStore, count: usize) -> (u16, Cmd) {
-        let key = store.keys.index(self.shard);
-        let mut range = redis::cmd("ZRANGE");
-        range.arg(&key).arg(&self.max).arg(format!("[{}", self.prefix)).arg("BYLEX").arg("REV");
-        range.arg("LIMIT").arg(0).arg(count);
-        (slot_of(&key), range)
-    }
-
+    /// Of every source that was cut off, only what is above the highest cut is known to be all there is.
     fn take(&mut self, answer: Value, asked: usize) -> Result<(), Failure> {
-        let members: Vec<String> = values::read(answer)?;
-        self.ended = members.len() < asked;
-        if let Some(last) = members.last() {
-            self.max = format!("({last}");
+        let sources: Vec<Vec<String>> = values::read(answer)?;
+        let (mut places, mut horizon) = (Vec::new(), None);
+        for source in sources {
+            let mut members = source.into_iter();
+            let prefix = members.next().ok_or(Failure::Nonsense("a source without a name"))?;
+            let namespace = prefix.split(',').nth(1).unwrap_or_default();
+            let count = members.len();
+            // A member that can't be read is damage of the index, which `check` tells of.
+            let read = |member: String| place(namespace, member.strip_prefix(&prefix)?);
+            let found: Vec<Place> = members.filter_map(read).collect();
+            if count == asked {
+                horizon = horizon.max(found.last().cloned());
+            }
+            places.extend(found);
         }
-        let places: Vec<Place> = members.iter().filter_map(|member| self.place(member)).collect();
+        self.ended = horizon.is_none();
+        if let Some(horizon) = &horizon {
+            places.retain(|place| place >= horizon);
+            self.below = Below::place(horizon);
+        }
+        places.sort_by(|one, other| other.cmp(one));
         self.ahead.extend(places);
         Ok(())
     }
-
-    /// A member that can't be read is damage of the index, which `check` tells of.
-    fn place(&self, member: &str) -> Option<Place> {
-        let (at, id) = member.strip_prefix(&self.prefix)?.split_once(',')?;
-        Some((to_time(at)?, to_key(self.namespace.as_str(), id)?))
-    }
 }
 
-/// The sources of a list in one order, the newest first.
+fn place(namespace: &str, rest: &str) -> Option<Place> {
+    let (at, id) = rest.split_once(',')?;
+    Some((to_time(at)?, to_key(namespace, id)?))
+}
+
+/// The parts of all shards in one order, the newest first.
 struct Merge<'a> {
     store: &'a RedisStore,
+    /// The filter, as the script takes it.
+    asked: Vec<String>,
     sources: Vec<Source>,
-    last: Option<Place>,
 }
 
-impl Merge<'_> {
+impl<'a> Merge<'a> {
+    fn new(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>) -> Self {
+        let below = Below::first(filter, after);
+        let source = |shard| Source { shard, below: below.clone(), ahead: VecDeque::new(), ended: false };
+        Self { store, asked: asked(filter), sources: store.all_shards().map(source).collect() }
+    }
+
     /// At most so many more places, in order; fewer when there are no more.
     async fn next(&mut self, wanted: usize) -> Result<Vec<Place>, Failure> {
         let mut places = Vec::new();
@@ -98,11 +131,7 @@ impl Merge<'_> {
             self.fill(wanted).await?;
             let newest = self.sources.iter_mut().max_by(|one, other| one.ahead.front().cmp(&other.ahead.front()));
             let Some(place) = newest.and_then(|source| source.ahead.pop_front()) else { break };
-            // One that moved between two cells may be in both.
-            if self.last.as_ref() != Some(&place) {
-                self.last = Some(place.clone());
-                places.push(place);
-            }
+            places.push(place);
         }
         Ok(places)
     }
@@ -111,16 +140,44 @@ impl Merge<'_> {
     async fn fill(&mut self, wanted: usize) -> Result<(), Failure> {
         loop {
             let count = (wanted / self.sources.len().max(1) * 2).max(AHEAD);
-            let dry: Vec<&mut Source> = self.sources.iter_mut().filter(|source| source.is_dry()).collect();
+            let Self { store, asked, sources } = self;
+            let dry: Vec<&mut Source> = sources.iter_mut().filter(|source| source.is_dry()).collect();
             if dry.is_empty() {
                 return Ok(());
             }
-            let asks = dry.iter().map(|source| source.ask(self.store, count)).collect();
-            for (source, answer) in dry.into_iter().zip(self.store.router.read(asks).await?) {
+            let asks = dry.iter().map(|source| ask(store, asked, source, count)).collect();
+            for (source, answer) in dry.into_iter().zip(store.router.read(asks).await?) {
                 source.take(answer, count)?;
             }
         }
     }
+}
+
+fn ask(store: &RedisStore, asked: &[String], source: &Source, count: usize) -> (u16, Cmd) {
+    let key = store.keys.index(source.shard);
+    let mut ask = redis::cmd("EVAL_RO");
+    ask.arg(SCRIPT).arg(2).arg(&key).arg(store.keys.counts(source.shard)).arg(count).arg(asked);
+    let Below { at, namespace, id } = &source.below;
+    ask.arg(at).arg(namespace).arg(id);
+    (slot_of(&key), ask)
+}
+
+/// A filter as the script takes it.
+fn asked(filter: &Filter) -> Vec<String> {
+    let flag = |set: bool| if set { "1".to_owned() } else { String::new() };
+    let statuses = filter.statuses.iter().map(|status| format!("{status},")).collect::<String>();
+    vec![
+        filter.namespace.as_ref().map(ToString::to_string).unwrap_or_default(),
+        filter.definition.as_ref().map(ToString::to_string).unwrap_or_default(),
+        filter.version.map(|version| version.to_string()).unwrap_or_default(),
+        if statuses.is_empty() { statuses } else { format!(",{statuses}") },
+        filter.stuck.clone().unwrap_or_default(),
+        filter.held_up_at.as_ref().map(ToString::to_string).unwrap_or_default(),
+        flag(filter.unacknowledged),
+        flag(Narrow::of(filter).is_some()),
+        filter.labels.first().map(label).unwrap_or_default(),
+        FEW.to_string(),
+    ]
 }
 
 /// The cells of every shard with how many sagas are in each.
@@ -143,32 +200,16 @@ async fn cells(store: &RedisStore) -> Result<Vec<(ShardId, Cell, String, u64)>, 
     Ok(cells)
 }
 
-/// The sources that have all sagas that pass the filter, and few others.
-async fn merge<'a>(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>) -> Result<Merge<'a>, Failure> {
-    let narrows = !filter.statuses.is_empty()
-        || filter.definition.is_some()
-        || filter.version.is_some()
-        || filter.stuck.is_some();
-    let mut whats: BTreeSet<(ShardId, Namespace, String)> = BTreeSet::new();
-    for (shard, cell, text, _) in cells(store).await?.into_iter().filter(|(_, cell, ..)| cell.matches(filter)) {
-        let namespace = cell.namespace;
-        let what = match filter.labels.first() {
-            Some(pair) => format!("l,{namespace},{}", label(pair)),
-            None if narrows => format!("c,{text}"),
-            None => format!("s,{namespace}"),
-        };
-        whats.insert((shard, namespace, what));
-    }
-    let source = |(shard, namespace, what): (ShardId, Namespace, String)| Source::new(shard, &namespace, &what, after);
-    Ok(Merge { store, sources: whats.into_iter().map(source).collect(), last: None })
+/// A saga that passes a filter.
+struct Found {
+    place: Place,
+    cell: Cell,
+    revision: u64,
+    state: Vec<u8>,
 }
 
-/// The sagas at these places that pass the filter, with their places; the others have moved, or lack a label.
-async fn matching(
-    store: &RedisStore,
-    filter: &Filter,
-    places: Vec<Place>,
-) -> Result<Vec<(Place, ListedSaga)>, Failure> {
+/// The sagas at these places that pass the filter; the others have moved, or lack something that no index tells.
+async fn matching(store: &RedisStore, filter: &Filter, places: Vec<Place>) -> Result<Vec<Found>, Failure> {
     let ask = |(_, key): &Place| {
         let name = store.keys.saga(crate::contract::shard_of(key, store.shards), key);
         let mut fields = redis::cmd("HMGET");
@@ -177,18 +218,24 @@ async fn matching(
     };
     let answers = store.router.read(places.iter().map(ask).collect()).await?;
     let wanted: Vec<String> = filter.labels.iter().map(label).collect();
+    let narrow = Narrow::of(filter);
     let mut found = Vec::new();
     for (place, answer) in places.into_iter().zip(answers) {
         type Fields = (Option<u64>, Option<Vec<u8>>, Option<String>, Option<String>);
         let (revision, state, cell, labels): Fields = values::read(answer)?;
         let (Some(revision), Some(state), Some(labels)) = (revision, state, labels) else { continue };
         let Some(cell) = cell.as_deref().and_then(Cell::read).filter(|cell| cell.matches(filter)) else { continue };
-        if wanted.iter().all(|label| labels.split(',').any(|there| there == label)) {
-            let saga = ListedSaga { key: place.1.clone(), revision, state: state.into(), status: cell.status };
-            found.push((place, saga));
+        if wanted.iter().all(|label| labels.split(',').any(|there| there == label))
+            && narrow.as_ref().is_none_or(|narrow| narrow.passes(known(&cell, place.0), &state))
+        {
+            found.push(Found { place, cell, revision, state });
         }
     }
     Ok(found)
+}
+
+fn known(cell: &Cell, started_at: Timestamp) -> Known {
+    Known { open: cell.open, stuck: cell.stuck.is_some(), started_at }
 }
 
 /// See [`crate::Store::list`].
@@ -200,43 +247,90 @@ pub(super) async fn list(
 ) -> Result<Page<ListedSaga>, Failure> {
     // One more than asked for tells whether there is another page.
     let wanted = limit.saturating_add(1);
-    let mut merge = merge(store, filter, after).await?;
-    let mut found = Vec::new();
+    // What the index can't tell may leave few of many.
+    let at_once = if Narrow::of(filter).is_some() || !filter.labels.is_empty() { TOGETHER } else { 1 };
+    let mut merge = Merge::new(store, filter, after);
+    let (mut found, mut seen, mut next) = (Vec::new(), 0, None);
     while found.len() < wanted {
-        let places = merge.next(wanted - found.len()).await?;
-        if places.is_empty() {
+        let places = merge.next((wanted - found.len()).max(at_once)).await?;
+        let Some(last) = places.last().cloned() else { break };
+        seen += places.len();
+        found.extend(matching(store, filter, places).await?);
+        if seen >= VISITS.max(wanted) && found.len() < wanted {
+            next = Some(last);
             break;
         }
-        found.extend(matching(store, filter, places).await?);
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().map(|((started_at, key), _)| Cursor { started_at: *started_at, key: key.clone() });
-    Ok(Page { items: found.into_iter().map(|(_, saga)| saga).collect(), next: last.filter(|_| more) })
+    if found.len() > limit {
+        let skipped = found.last().map(|last| last.place.clone()).filter(|_| planted::is("redis_page_skips"));
+        found.truncate(limit);
+        next = skipped.or_else(|| found.last().map(|last| last.place.clone()));
+    }
+    let listed = |Found { place: (_, key), cell, revision, state }| ListedSaga {
+        key,
+        revision,
+        state: state.into(),
+        status: cell.status,
+    };
+    let next = next.map(|(started_at, key)| Cursor { started_at, key });
+    Ok(Page { items: found.into_iter().map(listed).collect(), next })
 }
 
-/// See [`crate::Store::count`]. Without labels it is what the cells say; with some it walks all that have the first.
-pub(super) async fn count(store: &RedisStore, filter: &Filter) -> Result<Vec<(String, u64)>, Failure> {
-    const PAGE: usize = 512;
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    if filter.labels.is_empty() {
-        for (_, cell, _, count) in cells(store).await?.into_iter().filter(|(_, cell, ..)| cell.matches(filter)) {
-            *counts.entry(cell.status).or_default() += count;
+/// See [`crate::Store::count`]. What the cells can't tell is walked.
+pub(super) async fn count(store: &RedisStore, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, Failure> {
+    let mut counts = Counts::new();
+    let walked = if filter.labels.is_empty() && filter.error.is_none() {
+        let cells: Vec<_> = cells(store).await?.into_iter().filter(|(_, cell, ..)| cell.matches(filter)).collect();
+        match filter.waiting_since {
+            None => {
+                cells.into_iter().for_each(|(_, cell, _, count)| *counts.entry(cell.kind()).or_default() += count);
+                return Ok(counts.into_iter().collect());
+            }
+            Some(since) => count_started_by(store, cells, since, &mut counts).await?,
         }
-        return Ok(counts.into_iter().collect());
-    }
-    let mut merge = merge(store, filter, None).await?;
+        // Only of those that are stuck is the age another one than that of their start.
+        Filter { stuck: filter.stuck.clone().or_else(|| Some("*".to_owned())), ..filter.clone() }
+    } else {
+        filter.clone()
+    };
+    let mut merge = Merge::new(store, &walked, None);
     loop {
-        let places = merge.next(PAGE).await?;
+        let places = merge.next(TOGETHER).await?;
         if places.is_empty() {
             return Ok(counts.into_iter().collect());
         }
-        for (_, saga) in matching(store, filter, places).await? {
-            *counts.entry(saga.status).or_default() += 1;
+        let stuck_only = walked.stuck.as_deref() == Some("*");
+        for found in matching(store, filter, places).await? {
+            if !stuck_only || found.cell.stuck.is_some() {
+                *counts.entry(found.cell.kind()).or_default() += 1;
+            }
         }
     }
 }
 
+/// Counts those of cells that aren't stuck and were started by then.
+async fn count_started_by(
+    store: &RedisStore,
+    cells: Vec<(ShardId, Cell, String, u64)>,
+    since: Timestamp,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    let cells: Vec<_> = cells.into_iter().filter(|(_, cell, ..)| cell.stuck.is_none()).collect();
+    let ask = |(shard, _, text, _): &(ShardId, Cell, String, u64)| {
+        let key = store.keys.index(*shard);
+        let mut count = redis::cmd("ZLEXCOUNT");
+        count.arg(&key).arg(format!("[c,{text},")).arg(format!("(c,{text},{}-", from_time(since)));
+        (slot_of(&key), count)
+    };
+    let answers = store.router.read(cells.iter().map(ask).collect()).await?;
+    for ((_, cell, ..), answer) in cells.into_iter().zip(answers) {
+        let count = values::number(answer)?;
+        if count > 0 {
+            *counts.entry(cell.kind()).or_default() += count;
+        }
+    }
+    Ok(())
+}
 /// See [`crate::Store::count_open`].
 pub(super) async fn count_open(
     store: &RedisStore,

@@ -18,15 +18,18 @@ mod check;
 mod commit;
 mod dial;
 mod doctor;
+mod documents;
 mod export;
 mod failure;
 mod fields;
 mod guard;
 mod import;
+mod import_logs;
 mod judge;
 mod keys;
 mod link;
 mod listing;
+mod logs;
 mod open;
 mod probe;
 mod read;
@@ -165,6 +168,7 @@ impl Store for RedisStore {
             id: self.guard.store_id().to_owned(),
             shards: self.shards,
             durability: self.guard.loss_window(),
+            strict: self.guard.is_strict(),
         }
     }
 
@@ -257,7 +261,7 @@ impl Store for RedisStore {
         listing::list(self, filter, after, limit).await.map_err(Failure::store)
     }
 
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
         listing::count(self, filter).await.map_err(Failure::store)
     }
 
@@ -342,6 +346,50 @@ impl Store for RedisStore {
 
     async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
         registry::all_participants(self).await
+    }
+
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
+        check::servers(&self.router, &self.guard).await.map_err(Failure::store)
+    }
+
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        logs::append(self, lease, op, &entries).await
+    }
+
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let entries = logs::entries(self, self.known(shard)?, log, from, limit).await?;
+        Ok(entries.into_iter().map(|it| (it.number, it.body)).collect())
+    }
+
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
+        logs::span(self, self.known(shard)?, log).await
+    }
+
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
+        self.known(lease.shard)?;
+        logs::trim(self, lease, log, below).await
+    }
+
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
+        documents::put(self, kind, id, &body, expected).await
+    }
+
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        documents::get(self, kind, id).await
+    }
+
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        documents::list(self, kind, after, limit).await
+    }
+
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
+        documents::delete(self, kind, id, expected).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

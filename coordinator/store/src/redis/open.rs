@@ -21,7 +21,7 @@ use super::link::Lane;
 use super::router::Router;
 use super::script::Scripts;
 use super::{RedisStore, remember, values, watch};
-use crate::contract::{Severity, ShardId};
+use crate::contract::{Log, Severity, ShardId};
 use crate::stats::Counters;
 use crate::transfer::Standing;
 
@@ -29,7 +29,7 @@ use crate::transfer::Standing;
 const SHARDS: u16 = 64;
 
 /// The layout that `keys.rs` describes.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 
 /// How to open a store on Redis.
 #[derive(Debug, Clone)]
@@ -170,6 +170,10 @@ pub(super) async fn open(options: RedisOptions, probing: bool) -> Result<RedisSt
     if !meta.seeded {
         seed(&router, &keys, &scripts, &meta).await.map_err(unreachable)?;
     }
+    // Whoever only looks writes nothing.
+    if meta.format < FORMAT && probing {
+        upgrade(&router, &keys, &scripts, &meta).await.map_err(unreachable)?;
+    }
     if probing && !options.for_transfer {
         write_something(&router, &keys).await?.map_err(unreachable)?;
     }
@@ -277,11 +281,32 @@ fn read_meta(answer: Value) -> Result<Meta, Failure> {
     Ok(Meta { id, format, shards, seeded: seeded == 1 })
 }
 
+/// Brings a store of an older format up to this one, shard by shard; the format itself last, so that breaking off at any point
+/// and starting again ends right. A node of the older version that is still running never looks at what is added; one that is
+/// started again is refused by the new number.
+async fn upgrade(router: &Router, keys: &Keys, scripts: &Scripts, meta: &Meta) -> Result<(), Failure> {
+    for shard in (0..meta.shards).map(ShardId) {
+        let mut call = scripts.upgrade.call(1 + Log::ALL.len());
+        call.arg(keys.lease(shard)).arg(Log::ALL.map(|log| keys.log(shard, log)).as_slice()).arg(&meta.id);
+        let whose: String = values::read(router.write(Lane::Record, slot_of(&keys.lease(shard)), &call).await?)?;
+        if whose != meta.id {
+            let whose = if whose.is_empty() { "nobody: was Redis wiped?" } else { &whose };
+            return Err(Failure::Frozen(format!("shard {} belongs to {whose}", shard.0)));
+        }
+    }
+    let key = keys.meta();
+    let mut format = redis::cmd("HSET");
+    format.arg(&key).arg("format").arg(FORMAT);
+    router.write(Lane::Record, slot_of(&key), &format).await?;
+    tracing::info!(from = meta.format, to = FORMAT, "the store was brought up to this version's format");
+    Ok(())
+}
+
 /// Makes every shard's own keys. Only once in a store's life: made again, they would hide that a server was wiped.
 async fn seed(router: &Router, keys: &Keys, scripts: &Scripts, meta: &Meta) -> Result<(), Failure> {
     for shard in (0..meta.shards).map(ShardId) {
-        let mut call = scripts.seed.call(SHARD_KEYS);
-        call.arg(&keys.shard(shard)).arg(&meta.id);
+        let mut call = scripts.seed.call(SHARD_KEYS + Log::ALL.len());
+        call.arg(&keys.shard(shard)).arg(Log::ALL.map(|log| keys.log(shard, log)).as_slice()).arg(&meta.id);
         let whose: String = values::read(router.write(Lane::Record, slot_of(&keys.lease(shard)), &call).await?)?;
         if whose != meta.id {
             return Err(Failure::Frozen(format!("shard {} is of another store, {whose}", shard.0)));

@@ -11,9 +11,10 @@ use redis::{Cmd, Value};
 
 use super::RedisStore;
 use super::failure::Failure;
-use super::fields::{Cell, Field, to_member};
+use super::fields::{Field, to_member};
 use super::keys::slot_of;
 use super::values;
+use crate::cell::Cell;
 use crate::contract::{ShardId, StoredSaga, shard_of};
 
 /// How many members of the index are read at least, however few are wanted.

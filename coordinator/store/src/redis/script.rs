@@ -17,12 +17,19 @@ const BUGS: &[(&str, &str, &str)] = &[
     ("redis_no_epoch_check", "found[1] == epoch and found[2] == nonce", "found[2] == nonce"),
     ("redis_no_nonce_check", "found[1] == epoch and found[2] == nonce", "found[1] == epoch"),
     ("redis_no_revision_check", "if is ~= expected then", "if false then"),
+    ("redis_count_not_moved", "  if was then l.moved[was] = (l.moved[was] or 0) - 1 end\n", ""),
     ("redis_no_op_id", "found[2] and remembers(found[2], op)", "false"),
     (
         "redis_time_to_live",
         "  if writes[i] then in_chunks('HSET', KEYS[lanes * LANE_KEYS + i], writes[i]) end",
         "  if writes[i] then in_chunks('HSET', KEYS[lanes * LANE_KEYS + i], writes[i]) \
          call('EXPIRE', KEYS[lanes * LANE_KEYS + i], 604800) end",
+    ),
+    ("redis_log_number_unchecked", "    if j then return STALE_LOG + j - 1, next end", ""),
+    (
+        "redis_log_written_though_refused",
+        "  if not l.owned then return FENCED, 0 end",
+        "  if mine then append(mine) end if not l.owned then return FENCED, 0 end",
     ),
     ("redis_epochs_fall_back", "math.max((tonumber(found[2]) or 0) + 1, now)", "(tonumber(found[2]) or 0) + 1"),
 ];
@@ -73,6 +80,13 @@ pub(super) struct Scripts {
     pub(super) close: Script,
     pub(super) import_sagas: Script,
     pub(super) import_once: Script,
+    pub(super) append: Script,
+    pub(super) trim: Script,
+    pub(super) upgrade: Script,
+    pub(super) put_document: Script,
+    pub(super) delete_document: Script,
+    pub(super) import_log: Script,
+    pub(super) import_document: Script,
 }
 
 impl Scripts {
@@ -93,13 +107,22 @@ impl Scripts {
             close: Script::new(include_str!("lua/close.lua")),
             import_sagas: Script::new(include_str!("lua/import_sagas.lua")),
             import_once: Script::new(include_str!("lua/import_once.lua")),
+            append: Script::new(include_str!("lua/append.lua")),
+            trim: Script::new(include_str!("lua/trim.lua")),
+            upgrade: Script::new(include_str!("lua/upgrade.lua")),
+            put_document: Script::new(include_str!("lua/put_document.lua")),
+            delete_document: Script::new(include_str!("lua/delete_document.lua")),
+            import_log: Script::new(include_str!("lua/import_log.lua")),
+            import_document: Script::new(include_str!("lua/import_document.lua")),
         }
     }
 
     pub(super) fn all(&self) -> Vec<&Script> {
         let Self { commit, acquire, renew, release, sweep, create, seed, put_definition, .. } = self;
         let Self { deprecate, put_participant, heartbeat, stand, close, import_sagas, import_once, .. } = self;
+        let Self { append, trim, upgrade, put_document, delete_document, import_log, import_document, .. } = self;
         let mut all = vec![commit, acquire, renew, release, sweep, create, seed, put_definition];
+        all.extend([append, trim, upgrade, put_document, delete_document, import_log, import_document]);
         all.extend([deprecate, put_participant, heartbeat, stand, close, import_sagas, import_once]);
         all
     }

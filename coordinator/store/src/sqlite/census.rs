@@ -6,8 +6,9 @@ use amends_engine::ids::{DefinitionName, Namespace};
 use amends_engine::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::cells::{Counted, matching};
 use super::columns::{to_time, to_u64};
-use crate::contract::{Census, OpenCount, ShardId};
+use crate::contract::{Census, Filter, OpenCount, ShardId};
 
 /// See [`crate::Store::census`]. Walks the unfinished sagas of the shard.
 pub(super) fn census(conn: &Connection, shard: ShardId) -> rusqlite::Result<Census> {
@@ -35,12 +36,17 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<OpenCount>> {
     Ok(Some(OpenCount { namespace, definition, status, stuck, count }))
 }
 
-/// See [`crate::Store::oldest_open`]. Walks from the oldest saga with this status on to the first one of the shard; shards are
-/// about evenly full, so that is a few.
+/// See [`crate::Store::oldest_open`]. Walks from the oldest saga of each cell with this status on to the first one of the
+/// shard; shards are about evenly full, so that is a few.
 pub(super) fn oldest_open(conn: &Connection, shard: ShardId, status: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let filter = Filter { statuses: vec![status.to_owned()], ..Filter::default() };
     let mut statement = conn.prepare_cached(
-        "SELECT started_at FROM saga INDEXED BY saga_status WHERE status = ?1 AND shard = ?2 AND open = 1 \
-         ORDER BY started_at LIMIT 1",
+        "SELECT started_at FROM saga INDEXED BY saga_cell WHERE cell = ?1 AND shard = ?2 ORDER BY started_at LIMIT 1",
     )?;
-    statement.query_row((status, shard.0), |row| row.get(0).map(to_time)).optional()
+    let mut oldest = None;
+    for Counted { number, .. } in matching(conn, &filter)?.0.into_iter().filter(|counted| counted.cell.open) {
+        let first = statement.query_row((number, shard.0), |row| row.get(0).map(to_time)).optional()?;
+        oldest = first.into_iter().chain(oldest).min();
+    }
+    Ok(oldest)
 }

@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 
 use super::columns::{from_time, from_u64, ops_contain, ops_with, to_u64};
 use super::group::{Ending, Group, Work};
+use super::logs;
 use super::once::write_once;
+use crate::cell::Cell;
 use crate::contract::{Commit, Committed, shard_of};
 use crate::error::CommitError;
 use crate::stats::Counters;
@@ -25,6 +27,8 @@ pub(super) type Answers = Vec<Result<Committed, CommitError>>;
 struct Prepared {
     commit: Commit,
     digest: Digest,
+    /// The cell that it moves to.
+    cell: String,
     in_shard: bool,
     /// Of a commit that may be a saga's first.
     reserved: Option<ReservedId>,
@@ -49,7 +53,8 @@ impl Commits {
         let prepare = |commit: Commit| {
             let in_shard = shard_of(&commit.key, shards) == commit.lease.shard;
             let reserved = (commit.expected_revision == 0).then(|| ReservedId::of(&commit.key));
-            Prepared { digest: commit.digest(), in_shard, reserved, commit }
+            let cell = Cell::text(&commit.key.namespace, &commit.index);
+            Prepared { digest: commit.digest(), cell, in_shard, reserved, commit }
         };
         let answers = Vec::with_capacity(commits.len());
         Self { commits: commits.into_iter().map(prepare).collect(), answers, reply, counters }
@@ -89,19 +94,22 @@ struct Found {
     revision: u64,
     repeated: bool,
     ops: Vec<u8>,
+    /// The cell it is in.
+    cell: i64,
     /// Whether anything but state and due time changes, which costs more indices.
     moves: bool,
 }
 
 fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<Committed, CommitError>> {
-    let Prepared { commit, digest, in_shard, reserved } = prepared;
+    let Prepared { commit, digest, cell, in_shard, reserved } = prepared;
     if !in_shard {
         return Ok(Err(CommitError::WrongShard));
     }
     if !group.tenures[usize::from(commit.lease.shard.0)].is_of(&commit.lease) {
         return Ok(Err(CommitError::Fenced));
     }
-    let found = find(group, commit, digest)?;
+    let cell = group.cells.number(group.conn, cell)?;
+    let found = find(group, prepared, cell)?;
     if found.as_ref().is_some_and(|found| found.repeated) {
         let number = group.tenures[usize::from(commit.lease.shard.0)].commits();
         return Ok(Ok(Committed::Duplicate { number }));
@@ -117,22 +125,27 @@ fn apply(group: &mut Group<'_>, prepared: &Prepared) -> rusqlite::Result<Result<
             Err(refused) => return Ok(Err(refused)),
         },
     };
+    if let Err(refused) = group.tenures[usize::from(commit.lease.shard.0)].spans.with(&commit.logs) {
+        return Ok(Err(refused));
+    }
     if let Err(refused) = write_once(group, saga, commit)? {
         return Ok(Err(refused));
     }
     match found {
-        Some(found) => update(group, commit, &found)?,
-        None => insert(group, commit, digest)?,
+        Some(found) => update(group, commit, &found, cell)?,
+        None => insert(group, commit, digest, cell)?,
     }
+    logs::write(group, commit.lease.shard, commit.op, &commit.logs)?;
     Ok(Ok(Committed::Now { number: group.tenures[usize::from(commit.lease.shard.0)].count() }))
 }
 
-fn find(group: &Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result<Option<Found>> {
-    let mut statement = group.conn.prepare_cached(
-        "SELECT saga, revision, ops, open, status, stuck, definition, version, retain_until \
-         FROM saga WHERE namespace = ?1 AND id = ?2",
-    )?;
+fn find(group: &Group<'_>, prepared: &Prepared, cell: i64) -> rusqlite::Result<Option<Found>> {
+    let Prepared { commit, digest, .. } = prepared;
+    let mut statement = group
+        .conn
+        .prepare_cached("SELECT saga, revision, ops, cell, retain_until FROM saga WHERE namespace = ?1 AND id = ?2")?;
     let key = &commit.key;
+    let retain_until = commit.retain_until.map_or(ValueRef::Null, |at| ValueRef::Integer(from_time(at)));
     let found = |row: &Row<'_>| {
         let ops = row.get_ref(2)?.as_blob()?;
         Ok(Found {
@@ -140,22 +153,11 @@ fn find(group: &Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result
             revision: to_u64(row.get(1)?),
             repeated: ops_contain(ops, commit.op, digest),
             ops: ops_with(ops, commit.op, digest),
-            moves: moves(row, commit)?,
+            cell: row.get(3)?,
+            moves: row.get_ref(3)? != ValueRef::Integer(cell) || row.get_ref(4)? != retain_until,
         })
     };
     statement.query_row(params![key.namespace.as_str(), key.id.as_str()], found).optional()
-}
-
-/// Compares without reading the values as anything, so that a damaged one is just replaced.
-fn moves(row: &Row<'_>, commit: &Commit) -> rusqlite::Result<bool> {
-    let index = &commit.index;
-    let text = |text: &'static str| ValueRef::Text(text.as_bytes());
-    Ok(row.get_ref(3)? != ValueRef::Integer(index.open.into())
-        || row.get_ref(4)? != text(index.status)
-        || row.get_ref(5)? != index.stuck.map_or(ValueRef::Null, text)
-        || row.get_ref(6)? != ValueRef::Text(index.definition.as_str().as_bytes())
-        || row.get_ref(7)? != ValueRef::Integer(index.version.0.into())
-        || row.get_ref(8)? != commit.retain_until.map_or(ValueRef::Null, |at| ValueRef::Integer(from_time(at))))
 }
 
 /// Whether a new saga may be written.
@@ -175,13 +177,14 @@ fn admit(
     Ok(if group.takes_new { Ok(()) } else { Err(CommitError::Full) })
 }
 
-fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::Result<()> {
+fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest, cell: i64) -> rusqlite::Result<()> {
     let saga = *group.next_saga;
     let (key, index) = (&commit.key, &commit.index);
     let started_at = from_time(index.started_at);
     let mut statement = group.conn.prepare_cached(
         "INSERT INTO saga (saga, namespace, id, shard, revision, open, due, status, stuck, definition, version, \
-         started_at, retain_until, ops, state) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         started_at, retain_until, ops, state, cell) \
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     statement.execute(params![
         saga,
@@ -198,7 +201,9 @@ fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::
         commit.retain_until.map(from_time),
         ops_with(&[], commit.op, digest),
         &commit.state[..],
+        cell,
     ])?;
+    group.cells.enter(cell);
     let mut label = group.conn.prepare_cached(
         "INSERT INTO label (saga, name, value, started_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     )?;
@@ -209,7 +214,7 @@ fn insert(group: &mut Group<'_>, commit: &Commit, digest: &Digest) -> rusqlite::
     Ok(())
 }
 
-fn update(group: &Group<'_>, commit: &Commit, found: &Found) -> rusqlite::Result<()> {
+fn update(group: &mut Group<'_>, commit: &Commit, found: &Found, cell: i64) -> rusqlite::Result<()> {
     let (revision, due) = (from_u64(found.revision + 1), commit.due.map(from_time));
     let mut statement =
         group.conn.prepare_cached("UPDATE saga SET revision = ?2, due = ?3, ops = ?4, state = ?5 WHERE saga = ?1")?;
@@ -219,11 +224,22 @@ fn update(group: &Group<'_>, commit: &Commit, found: &Found) -> rusqlite::Result
     }
     let index = &commit.index;
     let mut statement = group.conn.prepare_cached(
-        "UPDATE saga SET open = ?2, status = ?3, stuck = ?4, definition = ?5, version = ?6, retain_until = ?7 \
-         WHERE saga = ?1",
+        "UPDATE saga SET open = ?2, status = ?3, stuck = ?4, definition = ?5, version = ?6, retain_until = ?7, \
+         cell = ?8 WHERE saga = ?1",
     )?;
     let (definition, version) = (index.definition.as_str(), index.version.0);
     let retain_until = commit.retain_until.map(from_time);
-    statement.execute(params![found.saga, index.open, index.status, index.stuck, definition, version, retain_until])?;
+    statement.execute(params![
+        found.saga,
+        index.open,
+        index.status,
+        index.stuck,
+        definition,
+        version,
+        retain_until,
+        cell
+    ])?;
+    group.cells.leave(found.cell);
+    group.cells.enter(cell);
     Ok(())
 }

@@ -10,11 +10,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::columns::{from_limit, to_remembered, to_time, to_u64};
 use super::group::Group;
 use super::read::{history, payloads, read_bytes};
-use super::{SqliteStore, registry, schema, tenure};
-use crate::contract::{DefinitionRecord, Epoch};
+use super::{SqliteStore, documents, logs, registry, schema, tenure};
+use crate::cell::Cell;
+use crate::contract::{DefinitionRecord, Epoch, Log, ShardId};
 use crate::error::StoreError;
 use crate::transfer::{
-    Export, IndexRecord, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing, TransferError,
+    Export, IndexRecord, LogRecord, Moved, ReservedId, ReservedPage, ReservedPlace, SagaRecord, Standing, TransferError,
 };
 
 /// From one standing to another, with which every tenure ends; the next epochs are higher than this one.
@@ -48,8 +49,8 @@ pub(super) fn standing(conn: &Connection) -> rusqlite::Result<Result<Standing, S
 /// All that is kept of a saga; `None` where there is none.
 pub(super) fn record(conn: &Connection, key: &SagaKey) -> rusqlite::Result<Result<Option<SagaRecord>, StoreError>> {
     let mut statement = conn.prepare_cached(
-        "SELECT saga, revision, state, due, retain_until, ops, status, stuck, definition, version, started_at, open \
-         FROM saga WHERE namespace = ?1 AND id = ?2",
+        "SELECT saga, revision, state, due, retain_until, ops, status, stuck, definition, version, started_at, open, name \
+         FROM saga LEFT JOIN cell USING (cell) WHERE namespace = ?1 AND id = ?2",
     )?;
     let found =
         statement.query_row([key.namespace.as_str(), key.id.as_str()], |row| head(conn, key, row)).optional()?;
@@ -68,7 +69,8 @@ fn head(conn: &Connection, key: &SagaKey, row: &Row<'_>) -> rusqlite::Result<(i6
     let saga = row.get(0)?;
     let remembered = to_remembered(row.get_ref(5)?.as_blob()?);
     let definition = DefinitionName::parse(row.get_ref(8)?.as_str()?).ok();
-    let Some((remembered, definition)) = remembered.zip(definition) else { return Ok((saga, None)) };
+    let cell = row.get_ref(12)?.as_str().ok().and_then(Cell::read);
+    let Some(((remembered, definition), cell)) = remembered.zip(definition).zip(cell) else { return Ok((saga, None)) };
     let index = IndexRecord {
         status: row.get(6)?,
         stuck: row.get(7)?,
@@ -77,6 +79,8 @@ fn head(conn: &Connection, key: &SagaKey, row: &Row<'_>) -> rusqlite::Result<(i6
         labels: labels(conn, saga)?,
         started_at: to_time(row.get(10)?),
         open: row.get(11)?,
+        held_up_at: cell.held_up_at,
+        acknowledged: cell.acknowledged,
     };
     let record = SagaRecord {
         key: key.clone(),
@@ -173,6 +177,21 @@ impl Export for SqliteStore {
 
     async fn every_definition(&self) -> Result<Vec<DefinitionRecord>, StoreError> {
         self.readers.read(|tx| registry::every_definition(tx)).await
+    }
+
+    async fn log_records(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        let shard = self.known(shard)?;
+        self.readers.read(move |tx| logs::records(tx, shard, log, from, limit)).await
+    }
+
+    async fn document_kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.read(|tx| documents::kinds(tx)).await
     }
 
     async fn mark_moved(&self, moved: &Moved) -> Result<(), TransferError> {

@@ -10,6 +10,7 @@ use amends_engine::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::cells::Cells;
 use super::tenure::Tenure;
 use crate::error::{CommitError, Source, StoreError};
 
@@ -21,6 +22,8 @@ pub(super) struct Group<'a> {
     pub(super) tenures: &'a mut Vec<Tenure>,
     /// The number that the next new saga gets.
     pub(super) next_saga: &'a mut i64,
+    /// Which cells there are, and what this group moves between them.
+    pub(super) cells: &'a mut Cells,
     /// Whether new sagas are taken; not while the reserve is in use.
     pub(super) takes_new: bool,
     /// When the group was opened.

@@ -8,11 +8,12 @@ use rusqlite::params;
 use super::columns::{from_encoding, from_remembered, from_time, from_u64, to_slot};
 use super::export::{record, stand, standing};
 use super::group::Group;
-use super::{SqliteStore, registry};
-use crate::contract::{DefinitionRecord, Epoch, ParticipantRecord, shard_of};
-use crate::transfer::{Filling, Import, ReservedId, SagaRecord, Standing, TransferError};
+use super::{SqliteStore, import_logs, registry};
+use crate::cell::Cell;
+use crate::contract::{DefinitionRecord, Document, Epoch, Log, ParticipantRecord, ShardId, Span, shard_of};
+use crate::transfer::{Filling, Import, LogRecord, ReservedId, SagaRecord, Standing, TransferError};
 
-type Outcome<T> = rusqlite::Result<Result<T, TransferError>>;
+pub(super) type Outcome<T> = rusqlite::Result<Result<T, TransferError>>;
 
 /// Runs a put, if the store is being filled under this.
 fn filled<T>(group: &mut Group<'_>, filling: &Filling, put: impl FnOnce(&mut Group<'_>) -> Outcome<T>) -> Outcome<T> {
@@ -31,6 +32,8 @@ fn begin(group: &mut Group<'_>, filling: &Filling) -> Outcome<()> {
             ("reserved_digest", "ids of swept sagas"),
             ("definition", "definitions"),
             ("participant", "participants"),
+            ("log", "logs"),
+            ("document", "documents"),
         ] {
             if group.conn.prepare(&format!("SELECT 1 FROM {table}"))?.exists([])? {
                 return Ok(Err(TransferError::NotEmpty { what: what.to_owned() }));
@@ -56,11 +59,13 @@ fn put_sagas(group: &mut Group<'_>, sagas: &[SagaRecord]) -> Outcome<u64> {
 
 fn insert(group: &mut Group<'_>, record: &SagaRecord) -> rusqlite::Result<()> {
     let saga = *group.next_saga;
+    let cell = group.cells.number(group.conn, &Cell::text_of(&record.key.namespace, &record.index))?;
     let SagaRecord { key, revision, state, payloads, history, remembered, due, index, retain_until } = record;
     let shards = u16::try_from(group.tenures.len()).unwrap_or(u16::MAX);
     let mut statement = group.conn.prepare_cached(
         "INSERT INTO saga (saga, namespace, id, shard, revision, open, due, status, stuck, definition, version, \
-         started_at, retain_until, ops, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         started_at, retain_until, ops, state, cell) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     let started_at = from_time(index.started_at);
     statement.execute(params![
@@ -79,7 +84,9 @@ fn insert(group: &mut Group<'_>, record: &SagaRecord) -> rusqlite::Result<()> {
         retain_until.map(from_time),
         from_remembered(remembered),
         &state[..],
+        cell,
     ])?;
+    group.cells.enter(cell);
     let mut label =
         group.conn.prepare_cached("INSERT INTO label (saga, name, value, started_at) VALUES (?1, ?2, ?3, ?4)")?;
     for (name, value) in &index.labels {
@@ -174,6 +181,29 @@ impl Import for SqliteStore {
         self.writer
             .call(move |group| filled(group, &filling, |group| put_participants(group, &records)).map(Ok))
             .await?
+    }
+
+    async fn put_log(
+        &self,
+        filling: &Filling,
+        shard: ShardId,
+        log: Log,
+        span: Span,
+        records: Vec<LogRecord>,
+    ) -> Result<(), TransferError> {
+        let filling = filling.clone();
+        let put = move |group: &mut Group<'_>| {
+            filled(group, &filling, |group| import_logs::put_log(group, shard, log, span, &records)).map(Ok)
+        };
+        self.writer.call(put).await?
+    }
+
+    async fn put_documents(&self, filling: &Filling, documents: Vec<Document>) -> Result<(), TransferError> {
+        let filling = filling.clone();
+        let put = move |group: &mut Group<'_>| {
+            filled(group, &filling, |group| import_logs::put_documents(group, &documents)).map(Ok)
+        };
+        self.writer.call(put).await?
     }
 
     async fn finish(&self, filling: &Filling) -> Result<(), TransferError> {

@@ -1,105 +1,123 @@
-//! Lists and counts: a filter becomes one query that walks one index.
+//! Lists and counts: a filter becomes a merge of cells, each read from the top down by one index.
 //!
-//! Which index is decided here and not by the planner, which has no figures to decide by. Several statuses are asked for one
-//! by one and merged, so that a page costs a page, however many sagas have each status.
-//! Invariant: the order (start, namespace, id, all downwards) never changes for a saga, so a cursor stays right.
+//! Which way is decided here and not by the planner, which has no figures to decide by: every saga by its start where the filter
+//! leaves out no cell; those with the first label where that is likely to be less; else cell by cell, so that a page costs a page,
+//! however many sagas there are beside. Invariant: the order (start, namespace, id, all downwards) never changes for a saga, so a
+//! cursor stays right; one page is read from one state of the database.
+
+use std::collections::{BTreeMap, BinaryHeap};
 
 use amends_engine::ids::{DefinitionName, Namespace, SagaKey, Version};
 use amends_engine::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Rows, Statement, params_from_iter};
 
-use super::columns::{from_limit, from_time, to_time, to_u64};
+use super::cells::{Counted, matching};
+use super::columns::{from_time, to_time, to_u64};
 use super::read::{read_bytes, read_key};
-use crate::contract::{Cursor, Filter, ListedSaga, Page};
+use crate::contract::{Cursor, Filter, ListedSaga, Page, SagaKind};
+use crate::narrow::{Counts, Known, Narrow, VISITS};
+use crate::planted;
 
-/// The part of a query after `SELECT …`.
-struct Source {
-    from: &'static str,
-    /// The column by which the index is sorted.
-    started_at: &'static str,
-    conditions: Vec<String>,
-    values: Vec<Value>,
+/// Below how many sagas in its cells a list is merged of cells though there is a label.
+const FEW: u64 = 4_096;
+
+/// Where the rows of a walk come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Everything,
+    Cell,
+    Label,
 }
 
-impl Source {
-    fn new(filter: &Filter, statuses: &[String]) -> Self {
-        let by_label = "label INDEXED BY label_value CROSS JOIN saga ON saga.saga = label.saga";
-        let (from, started_at) = if filter.stuck.is_some() {
-            ("saga INDEXED BY saga_stuck", "saga.started_at")
-        } else if !filter.labels.is_empty() {
-            (by_label, "label.started_at")
-        } else if !statuses.is_empty() {
-            ("saga INDEXED BY saga_status", "saga.started_at")
-        } else if filter.definition.is_some() {
-            ("saga INDEXED BY saga_definition", "saga.started_at")
-        } else {
-            ("saga INDEXED BY saga_started", "saga.started_at")
+impl Way {
+    fn from(self) -> &'static str {
+        match self {
+            Self::Everything => "saga INDEXED BY saga_started",
+            Self::Cell => "saga INDEXED BY saga_cell",
+            Self::Label => "label INDEXED BY label_value CROSS JOIN saga ON saga.saga = label.saga",
+        }
+    }
+
+    /// By what its index is sorted.
+    fn started_at(self) -> &'static str {
+        if self == Self::Label { "label.started_at" } else { "saga.started_at" }
+    }
+}
+
+/// One query, run once per cell or just once.
+struct Plan {
+    way: Way,
+    /// What every run is asked with, behind what it is asked with alone.
+    values: Vec<Value>,
+    /// What each run is asked with alone.
+    runs: Vec<Vec<Value>>,
+    conditions: String,
+    cells: BTreeMap<i64, SagaKind>,
+}
+
+impl Plan {
+    fn new(filter: &Filter, cells: Vec<Counted>, every: bool) -> Self {
+        let sagas: u64 = cells.iter().map(|cell| cell.count).sum();
+        let text = |text: &String| Value::from(text.clone());
+        let way = match filter.labels.first() {
+            Some(_) if sagas >= FEW => Way::Label,
+            _ if every => Way::Everything,
+            _ => Way::Cell,
         };
-        let mut source = Self { from, started_at, conditions: vec!["1".into()], values: Vec::new() };
-        source.narrow(filter, statuses);
-        source
+        let (mut conditions, runs) = match (way, filter.labels.first()) {
+            (Way::Label, Some((name, value))) => {
+                ("label.name = ? AND label.value = ?".to_owned(), vec![vec![text(name), text(value)]])
+            }
+            (Way::Cell, _) => ("saga.cell = ?".to_owned(), cells.iter().map(|cell| vec![cell.number.into()]).collect()),
+            (Way::Everything | Way::Label, _) => ("1".to_owned(), vec![Vec::new()]),
+        };
+        let mut values = Vec::new();
+        for (name, value) in filter.labels.iter().skip(usize::from(way == Way::Label)) {
+            conditions +=
+                " AND EXISTS (SELECT 1 FROM label AS l WHERE l.saga = saga.saga AND l.name = ? AND l.value = ?)";
+            values.extend([text(name), text(value)]);
+        }
+        let cells = cells.into_iter().map(|counted| (counted.number, counted.cell.kind())).collect();
+        Self { way, values, runs, conditions, cells }
     }
 
-    fn narrow(&mut self, filter: &Filter, statuses: &[String]) {
-        if let Some(stuck) = &filter.stuck {
-            self.add("saga.stuck = ?", [stuck.clone()]);
-        }
-        for (index, (name, value)) in filter.labels.iter().enumerate() {
-            let walked = index == 0 && filter.stuck.is_none();
-            let condition = if walked {
-                "label.name = ? AND label.value = ?"
-            } else {
-                "EXISTS (SELECT 1 FROM label AS l WHERE l.saga = saga.saga AND l.name = ? AND l.value = ?)"
-            };
-            self.add(condition, [name.clone(), value.clone()]);
-        }
-        if !statuses.is_empty() {
-            let marks = vec!["?"; statuses.len()].join(", ");
-            self.add(&format!("saga.status IN ({marks})"), statuses.iter().cloned());
-        }
-        if let Some(definition) = &filter.definition {
-            self.add("saga.definition = ?", [definition.to_string()]);
-        }
-        if let Some(namespace) = &filter.namespace {
-            self.add("saga.namespace = ?", [namespace.to_string()]);
-        }
-        if let Some(version) = filter.version {
-            self.add("saga.version = ?", [i64::from(version.0)]);
-        }
-    }
-
-    fn add<V: Into<Value>>(&mut self, condition: &str, values: impl IntoIterator<Item = V>) {
-        self.conditions.push(condition.to_owned());
-        self.values.extend(values.into_iter().map(Into::into));
+    /// Not started later than this.
+    fn until(&mut self, at: Timestamp) {
+        self.conditions += &format!(" AND {} <= ?", self.way.started_at());
+        self.values.push(from_time(at).into());
     }
 
     fn after(&mut self, cursor: &Cursor) {
-        let Self { started_at, .. } = self;
         // The first half lets the index jump there; the second is exact.
-        let condition = format!("{started_at} <= ? AND ({started_at}, saga.namespace, saga.id) < (?, ?, ?)");
-        let at = || Value::from(from_time(cursor.started_at));
+        self.until(cursor.started_at);
+        self.conditions += &format!(" AND ({}, saga.namespace, saga.id) < (?, ?, ?)", self.way.started_at());
         let key = [cursor.key.namespace.as_str(), cursor.key.id.as_str()].map(|name| Value::from(name.to_owned()));
-        self.conditions.push(condition);
-        self.values.extend([at(), at()].into_iter().chain(key));
+        self.values.extend(std::iter::once(from_time(cursor.started_at).into()).chain(key));
     }
 
-    fn conditions(&self) -> String {
-        self.conditions.join(" AND ")
+    fn query(&self) -> String {
+        let (from, started_at, conditions) = (self.way.from(), self.way.started_at(), &self.conditions);
+        format!(
+            "SELECT saga.namespace, saga.id, saga.started_at, saga.cell, saga.revision, saga.open, saga.status, saga.state \
+             FROM {from} WHERE {conditions} ORDER BY {started_at} DESC, saga.namespace DESC, saga.id DESC"
+        )
+    }
+
+    fn values(&self, run: usize) -> impl Iterator<Item = Value> + '_ {
+        self.runs[run].iter().chain(&self.values).cloned()
     }
 }
 
 /// A saga with its place in the order.
 struct Placed {
-    cursor: Cursor,
+    place: (Timestamp, SagaKey),
+    cell: i64,
+    open: bool,
     saga: ListedSaga,
 }
 
 impl Placed {
-    fn place(&self) -> (Timestamp, &SagaKey) {
-        (self.cursor.started_at, &self.cursor.key)
-    }
-
     /// `None` where the names can't be read.
     fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
         let Some(key) = read_key(row, 0)? else {
@@ -108,12 +126,69 @@ impl Placed {
         };
         let saga = ListedSaga {
             key: key.clone(),
-            revision: to_u64(row.get(2)?),
-            state: read_bytes(row, 3)?,
-            status: String::from_utf8_lossy(row.get_ref(4)?.as_bytes()?).into_owned(),
+            revision: to_u64(row.get(4)?),
+            state: read_bytes(row, 7)?,
+            status: String::from_utf8_lossy(row.get_ref(6)?.as_bytes()?).into_owned(),
         };
-        Ok(Some(Self { cursor: Cursor { started_at: to_time(row.get(5)?), key }, saga }))
+        Ok(Some(Self { place: (to_time(row.get(2)?), key), cell: row.get(3)?, open: row.get(5)?, saga }))
     }
+
+    fn next(rows: &mut Rows<'_>) -> rusqlite::Result<Option<Self>> {
+        while let Some(row) = rows.next()? {
+            if let Some(placed) = Self::read(row)? {
+                return Ok(Some(placed));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first of one run, by its place.
+struct Head {
+    placed: Placed,
+    run: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.placed.place.cmp(&other.placed.place)
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.placed.place == other.placed.place
+    }
+}
+
+impl Eq for Head {}
+
+/// Gives the sagas of all runs in order, the newest first, until `see` says that it is enough.
+fn walk(conn: &Connection, plan: &Plan, mut see: impl FnMut(Placed) -> bool) -> rusqlite::Result<()> {
+    let query = plan.query();
+    let prepared: rusqlite::Result<Vec<Statement<'_>>> = plan.runs.iter().map(|_| conn.prepare(&query)).collect();
+    let mut statements = prepared?;
+    let mut runs: Vec<Rows<'_>> = Vec::with_capacity(statements.len());
+    for (run, statement) in statements.iter_mut().enumerate() {
+        runs.push(statement.query(params_from_iter(plan.values(run)))?);
+    }
+    let mut heads = BinaryHeap::new();
+    for (run, rows) in runs.iter_mut().enumerate() {
+        heads.extend(Placed::next(rows)?.map(|placed| Head { placed, run }));
+    }
+    while let Some(Head { placed, run }) = heads.pop() {
+        if !see(placed) {
+            break;
+        }
+        heads.extend(Placed::next(&mut runs[run])?.map(|placed| Head { placed, run }));
+    }
+    Ok(())
 }
 
 /// See [`crate::Store::list`].
@@ -123,81 +198,102 @@ pub(super) fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> rusqlite::Result<Page<ListedSaga>> {
-    let statuses = distinct_statuses(filter);
+    let (cells, every) = matching(conn, filter)?;
+    let mut plan = Plan::new(filter, cells, every);
+    let narrow = Narrow::of(filter);
+    if let Some(since) = filter.waiting_since {
+        plan.until(since);
+    }
+    if let Some(cursor) = after {
+        plan.after(cursor);
+    }
     // One more than asked for tells whether there is another page.
     let wanted = limit.saturating_add(1);
-    let mut found = Vec::new();
-    if statuses.is_empty() {
-        found = walk(conn, Source::new(filter, &[]), after, wanted)?;
+    let (mut found, mut seen, mut next) = (Vec::new(), 0, None);
+    walk(conn, &plan, |placed| {
+        seen += 1;
+        let place = placed.place.clone();
+        let passes = |kind: &SagaKind| {
+            let known = Known { open: placed.open, stuck: kind.stuck.is_some(), started_at: place.0 };
+            narrow.as_ref().is_none_or(|narrow| narrow.passes(known, &placed.saga.state))
+        };
+        if plan.cells.get(&placed.cell).is_some_and(passes) {
+            found.push(placed);
+        }
+        if found.len() < wanted && seen >= VISITS.max(wanted) {
+            next = Some(place);
+        }
+        found.len() < wanted && next.is_none()
+    })?;
+    if found.len() > limit {
+        let skipped = found.last().map(|last| last.place.clone()).filter(|_| planted::is("page_skips"));
+        found.truncate(limit);
+        next = skipped.or_else(|| found.last().map(|last| last.place.clone()));
     }
-    for status in statuses.chunks(1) {
-        found.extend(walk(conn, Source::new(filter, status), after, wanted)?);
-    }
-    found.sort_by(|a, b| b.place().cmp(&a.place()));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().map(|last| last.cursor.clone()).filter(|_| more);
+    let next = next.map(|(started_at, key)| Cursor { started_at, key });
     Ok(Page { items: found.into_iter().map(|placed| placed.saga).collect(), next })
 }
 
-fn walk(conn: &Connection, source: Source, after: Option<&Cursor>, limit: usize) -> rusqlite::Result<Vec<Placed>> {
-    let (query, values) = walk_query(source, after, limit);
-    let mut statement = conn.prepare_cached(&query)?;
-    let rows = statement.query_map(params_from_iter(values), Placed::read)?;
-    rows.filter_map(Result::transpose).collect()
-}
-
-fn walk_query(mut source: Source, after: Option<&Cursor>, limit: usize) -> (String, Vec<Value>) {
-    if let Some(cursor) = after {
-        source.after(cursor);
-    }
-    let (from, started_at, conditions) = (source.from, source.started_at, source.conditions());
-    source.values.push(from_limit(limit).into());
-    let query = format!(
-        "SELECT saga.namespace, saga.id, saga.revision, saga.state, saga.status, saga.started_at FROM {from} \
-         WHERE {conditions} ORDER BY {started_at} DESC, saga.namespace DESC, saga.id DESC LIMIT ?"
-    );
-    (query, source.values)
-}
-
 /// See [`crate::Store::count`].
-pub(super) fn count(conn: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(String, u64)>> {
-    let source = Source::new(filter, &distinct_statuses(filter));
-    let (from, conditions) = (source.from, source.conditions());
-    // Without a filter the index on the status alone has all that is counted.
-    let from = if filter == &Filter::default() { "saga INDEXED BY saga_status" } else { from };
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT saga.status, count(*) FROM {from} WHERE {conditions} GROUP BY saga.status ORDER BY saga.status"
-    ))?;
-    let rows = statement.query_map(params_from_iter(source.values), |row| {
-        let status = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
-        Ok((status, to_u64(row.get(1)?)))
-    })?;
-    rows.collect()
+pub(super) fn count(conn: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(SagaKind, u64)>> {
+    let mut counts = Counts::new();
+    let mut add = |kind: &SagaKind, count: u64| {
+        if count > 0 {
+            *counts.entry(kind.clone()).or_default() += count;
+        }
+    };
+    let (mut cells, every) = matching(conn, filter)?;
+    let narrow = Narrow::of(filter);
+    if filter.labels.is_empty() && filter.error.is_none() {
+        // Only of those that are stuck is the age another one than that of their start.
+        let (walked, told): (Vec<_>, Vec<_>) =
+            cells.into_iter().partition(|counted| narrow.is_some() && counted.cell.stuck.is_some());
+        for Counted { number, cell, count } in told {
+            let since = filter.waiting_since.map(|since| started_by(conn, number, since)).transpose()?;
+            add(&cell.kind(), since.unwrap_or(count));
+        }
+        if walked.is_empty() {
+            return Ok(counts.into_iter().collect());
+        }
+        cells = walked;
+    }
+    let plan = Plan::new(filter, cells, every && narrow.is_none());
+    let (from, conditions) = (plan.way.from(), &plan.conditions);
+    let state = if narrow.is_some() { "saga.state" } else { "x''" };
+    let query = format!("SELECT saga.cell, saga.open, saga.started_at, {state} FROM {from} WHERE {conditions}");
+    let mut statement = conn.prepare_cached(&query)?;
+    for run in 0..plan.runs.len() {
+        let mut rows = statement.query(params_from_iter(plan.values(run)))?;
+        while let Some(row) = rows.next()? {
+            let Some(kind) = plan.cells.get(&row.get(0)?) else { continue };
+            let state = row.get_ref(3)?.as_blob().unwrap_or_default();
+            let known = Known { open: row.get(1)?, stuck: kind.stuck.is_some(), started_at: to_time(row.get(2)?) };
+            add(kind, narrow.as_ref().is_none_or(|narrow| narrow.passes(known, state)).into());
+        }
+    }
+    Ok(counts.into_iter().collect())
 }
 
-/// See [`crate::Store::count_open`]. Walks all sagas of the definition that are kept.
+/// How many of a cell were started by then.
+fn started_by(conn: &Connection, cell: i64, at: Timestamp) -> rusqlite::Result<u64> {
+    let mut statement =
+        conn.prepare_cached("SELECT count(*) FROM saga INDEXED BY saga_cell WHERE cell = ?1 AND started_at <= ?2")?;
+    statement.query_row([cell, from_time(at)], |row| row.get(0).map(to_u64))
+}
+
+/// See [`crate::Store::count_open`].
 pub(super) fn count_open(
     conn: &Connection,
     namespace: &Namespace,
     definition: &DefinitionName,
 ) -> rusqlite::Result<Vec<(Version, String, u64)>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT version, status, count(*) FROM saga INDEXED BY saga_definition WHERE definition = ?1 AND namespace = ?2 \
-         AND open = 1 GROUP BY version, status ORDER BY version, status",
-    )?;
-    let rows = statement.query_map([definition.as_str(), namespace.as_str()], |row| {
-        let status = String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?).into_owned();
-        Ok((Version(row.get(0)?), status, to_u64(row.get(2)?)))
-    })?;
-    rows.collect()
-}
-
-fn distinct_statuses(filter: &Filter) -> Vec<String> {
-    let mut statuses = filter.statuses.clone();
-    statuses.sort();
-    statuses.dedup();
-    statuses
+    let filter =
+        Filter { namespace: Some(namespace.clone()), definition: Some(definition.clone()), ..Filter::default() };
+    let mut counts: BTreeMap<(Version, String), u64> = BTreeMap::new();
+    for Counted { cell, count, .. } in matching(conn, &filter)?.0.into_iter().filter(|counted| counted.cell.open) {
+        *counts.entry((cell.version, cell.status)).or_default() += count;
+    }
+    Ok(counts.into_iter().map(|((version, status), count)| (version, status, count)).collect())
 }
 
 #[cfg(test)]
@@ -206,21 +302,11 @@ mod tests {
 
     use super::super::schema::OBJECTS;
     use super::*;
+    use crate::cell::Cell;
 
-    fn filters() -> Vec<Filter> {
-        let definition = Some(DefinitionName::parse("checkout").unwrap());
-        let labels = vec![("order".to_owned(), "1".to_owned())];
-        let statuses = vec!["running".to_owned()];
-        let all = Filter::default;
-        vec![
-            all(),
-            Filter { namespace: Some(Namespace::default_namespace()), version: Some(Version(1)), ..all() },
-            Filter { statuses: statuses.clone(), ..all() },
-            Filter { definition: definition.clone(), ..all() },
-            Filter { definition, statuses, ..all() },
-            Filter { labels: labels.clone(), ..all() },
-            Filter { stuck: Some("poison".into()), labels, ..all() },
-        ]
+    fn counted(count: u64) -> Vec<Counted> {
+        let cell = Cell::read("default,checkout,1,running,,1").unwrap();
+        vec![Counted { number: 1, cell, count }]
     }
 
     /// A page costs a page: no walk over the whole table, and no more sorting than of what started together.
@@ -232,15 +318,26 @@ mod tests {
         }
         let key = SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("order").unwrap() };
         let cursor = Cursor { started_at: Timestamp(1), key };
-        for (filter, after) in filters().iter().flat_map(|filter| [(filter, None), (filter, Some(&cursor))]) {
-            let (query, values) = walk_query(Source::new(filter, &filter.statuses), after, 10);
-            let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
-            let plan = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
-            let plan: Vec<String> = plan.map(Result::unwrap).collect();
-            assert!(plan.iter().any(|line| line.contains("INDEX")), "{filter:?}: {plan:?}");
-            assert!(!plan.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{filter:?}: {plan:?}");
-            let jumps = plan.iter().any(|line| line.contains("started_at<?"));
-            assert_eq!(jumps, after.is_some(), "{filter:?}: {plan:?}");
+        let labels = vec![("order".to_owned(), "1".to_owned()), ("customer".to_owned(), "2".to_owned())];
+        let labelled = Filter { labels, ..Filter::default() };
+        for (filter, count, every, index) in [
+            (Filter::default(), 9, true, "saga_started"),
+            (Filter::default(), 9, false, "saga_cell"),
+            (labelled.clone(), FEW, true, "label_value"),
+            (labelled.clone(), FEW - 1, false, "saga_cell"),
+        ] {
+            for after in [None, Some(&cursor)] {
+                let mut plan = Plan::new(&filter, counted(count), every);
+                after.into_iter().for_each(|cursor| plan.after(cursor));
+                let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", plan.query())).unwrap();
+                let lines =
+                    statement.query_map(params_from_iter(plan.values(0)), |row| row.get::<_, String>(3)).unwrap();
+                let lines: Vec<String> = lines.map(Result::unwrap).collect();
+                assert!(lines[0].contains(&format!("INDEX {index}")), "{filter:?}: {lines:?}");
+                assert!(!lines.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{filter:?}: {lines:?}");
+                let jumps = lines.iter().any(|line| line.contains("started_at<?"));
+                assert_eq!(jumps, after.is_some(), "{filter:?}: {lines:?}");
+            }
         }
     }
 }

@@ -5,20 +5,24 @@
 //!   get, due, list, count … ──►  readers.rs: read-only connections, never in the writer's way
 //! ```
 //!
-//! This file only hands on; `commit.rs`, `tenure.rs`, `registry.rs` and `sweep.rs` write, `read.rs`, `listing.rs` and
+//! This file only hands on; `commit.rs`, `cells.rs`, `logs.rs`, `tenure.rs`, `registry.rs`, `documents.rs` and `sweep.rs` write, `read.rs`, `listing.rs` and
 //! `check.rs` read; `export.rs` and `import.rs` are for copies, `backup.rs` for backups. It never interprets a state. Invariant: what was answered `Ok` is on the disk.
 
 mod backup;
+mod cells;
 mod census;
 mod check;
 mod columns;
 mod commit;
+mod documents;
 mod examine;
 mod export;
 mod group;
 mod import;
+mod import_logs;
 mod listing;
 mod lock;
+mod logs;
 mod once;
 mod open;
 mod read;
@@ -109,6 +113,21 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    fn outside(&self) -> check::Outside {
+        let fatal = self.writer.fatal().borrow().clone();
+        check::Outside { dir: self.dir.clone(), reserve_bytes: self.reserve_bytes, fatal }
+    }
+}
+
+/// What a write that the writer answered with an error is to whoever appends.
+fn unwritten(error: StoreError) -> CommitError {
+    match error {
+        StoreError::Refused(_) => CommitError::Full,
+        other => CommitError::Ambiguous(Box::new(other)),
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     fn info(&self) -> StoreInfo {
@@ -117,6 +136,7 @@ impl Store for SqliteStore {
             id: self.id.clone(),
             shards: self.shards,
             durability: "a kill of the process and a power cut, as far as the disk keeps what it says it has synced",
+            strict: true,
         }
     }
 
@@ -222,7 +242,7 @@ impl Store for SqliteStore {
         self.readers.read(move |tx| listing::list(tx, &filter, after.as_ref(), limit)).await
     }
 
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |tx| listing::count(tx, &filter)).await
     }
@@ -320,9 +340,60 @@ impl Store for SqliteStore {
         self.readers.read(|tx| registry::all_participants(tx)).await
     }
 
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
+        let outside = self.outside();
+        self.readers.read(move |tx| check::glance(tx, &outside)).await
+    }
+
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        let appended = self.writer.call(move |group| logs::append(group, &lease, op, &entries).map(Ok)).await;
+        let answer = appended.unwrap_or_else(|error| Err(unwritten(error)));
+        self.counters.add_commits(u64::from(matches!(answer, Ok(Committed::Now { .. }))));
+        answer
+    }
+
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let shard = self.known(shard)?;
+        self.readers.read(move |tx| logs::read(tx, shard, log, from, limit)).await
+    }
+
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
+        let shard = self.known(shard)?;
+        self.readers.read(move |tx| logs::span(tx, shard, log)).await
+    }
+
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
+        self.writer.call(move |group| logs::trim(group, &lease, log, below)).await
+    }
+
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.call(move |group| documents::put(group, &kind, &id, &body, expected)).await
+    }
+
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.readers.read(move |tx| documents::get(tx, &kind, &id)).await
+    }
+
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        let (kind, after) = (kind.to_owned(), after.map(str::to_owned));
+        self.readers.read(move |tx| documents::list(tx, &kind, after.as_deref(), limit)).await
+    }
+
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.call(move |group| documents::delete(group, &kind, &id, expected)).await
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
-        let fatal = self.writer.fatal().borrow().clone();
-        let outside = check::Outside { dir: self.dir.clone(), reserve_bytes: self.reserve_bytes, fatal };
+        let outside = self.outside();
         self.readers.read(move |tx| check::check(tx, &outside)).await
     }
 }

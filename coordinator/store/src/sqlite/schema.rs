@@ -1,8 +1,8 @@
 //! The tables, and how a database file is recognised as ours.
 //!
-//! An older file is brought up to date when it is opened: each version since the first only adds objects. Invariant: a file of
-//! another program or of a newer schema is never written to; tables are created in one database transaction together with
-//! the marks that say whose they are and of which version.
+//! An older file is brought up to date when it is opened: each version since the first adds objects, and 6 puts every saga into
+//! its cell. Invariant: a file of another program or of a newer schema is never written to; tables are created in one database
+//! transaction together with the marks that say whose they are and of which version.
 //!
 //! Why it looks as it does: a saga's row is small and rewritten at every commit, so payloads and history stand beside it;
 //! sagas are numbered in the order of their start, so that what is being worked on lies together on few pages.
@@ -11,6 +11,7 @@ use amends_engine::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use uuid::Uuid;
 
+use super::cells;
 use super::columns::from_time;
 use crate::transfer::Standing;
 
@@ -18,10 +19,19 @@ use crate::transfer::Standing;
 pub(super) const APPLICATION_ID: i32 = 0x414d_4e44;
 
 /// The version of the tables below.
-pub(super) const VERSION: i32 = 4;
+pub(super) const VERSION: i32 = 6;
 
 /// What each version after the first has added, by the names in [`OBJECTS`].
-const ADDED: &[(i32, &[&str])] = &[(2, &["deprecation"]), (3, &["shard_commits"]), (4, &["reserved_digest"])];
+const ADDED: &[(i32, &[&str])] = &[
+    (2, &["deprecation"]),
+    (3, &["shard_commits"]),
+    (4, &["reserved_digest"]),
+    (5, &["log", "log_entry", "document", "document_revision"]),
+    (CELLS, &["cell"]),
+];
+
+/// The version since which every saga is in a cell.
+const CELLS: i32 = 6;
 
 /// Every table and index with the statement that makes it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -38,14 +48,14 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
         "CREATE TABLE saga (saga INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL, \
          shard INTEGER NOT NULL, revision INTEGER NOT NULL, open INTEGER NOT NULL, due INTEGER, status TEXT NOT NULL, \
          stuck TEXT, definition TEXT NOT NULL, version INTEGER NOT NULL, started_at INTEGER NOT NULL, \
-         retain_until INTEGER, ops BLOB NOT NULL, state BLOB NOT NULL) STRICT",
+         retain_until INTEGER, ops BLOB NOT NULL, state BLOB NOT NULL, cell INTEGER NOT NULL DEFAULT 0) STRICT",
     ),
     ("saga_key", "CREATE UNIQUE INDEX saga_key ON saga (namespace, id)"),
     ("saga_due", "CREATE INDEX saga_due ON saga (shard, due, namespace, id) WHERE open = 1"),
     ("saga_started", "CREATE INDEX saga_started ON saga (started_at)"),
-    ("saga_status", "CREATE INDEX saga_status ON saga (status, started_at)"),
-    ("saga_stuck", "CREATE INDEX saga_stuck ON saga (stuck, started_at) WHERE stuck IS NOT NULL"),
-    ("saga_definition", "CREATE INDEX saga_definition ON saga (definition, started_at)"),
+    // The cells by name (`crate::cell`), with how many sagas are in each. One that is empty stays.
+    ("cell", "CREATE TABLE cell (cell INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, count INTEGER NOT NULL) STRICT"),
+    ("saga_cell", "CREATE INDEX saga_cell ON saga (cell, started_at)"),
     (
         "saga_retention",
         "CREATE INDEX saga_retention ON saga (retain_until, namespace, id) WHERE open = 0 AND retain_until IS NOT NULL",
@@ -92,7 +102,51 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
          updated_at INTEGER NOT NULL, principal TEXT NOT NULL, body BLOB NOT NULL, \
          PRIMARY KEY (namespace, name)) STRICT",
     ),
+    // Absent for a log that never had an entry.
+    (
+        "log",
+        "CREATE TABLE log (shard INTEGER NOT NULL, log INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER NOT NULL, \
+         PRIMARY KEY (shard, log)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "log_entry",
+        "CREATE TABLE log_entry (shard INTEGER NOT NULL, log INTEGER NOT NULL, number INTEGER NOT NULL, \
+         op BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (shard, log, number)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "document",
+        "CREATE TABLE document (kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL, \
+         PRIMARY KEY (kind, id)) STRICT",
+    ),
+    // The highest revision that a document ever had; absent before the first one.
+    (
+        "document_revision",
+        "CREATE TABLE document_revision (only INTEGER PRIMARY KEY CHECK (only = 0), revision INTEGER NOT NULL) STRICT",
+    ),
 ];
+
+/// The objects that a file of its own version has: an older one is examined as what it is.
+pub(super) fn objects_of(
+    conn: &Connection,
+) -> rusqlite::Result<impl Iterator<Item = &'static (&'static str, &'static str)>> {
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let later = move |name: &str| {
+        let added = ADDED.iter().any(|(of, names)| *of > version && names.contains(&name));
+        // A saga's row had another form.
+        added || version < CELLS && ["saga", "saga_cell"].contains(&name)
+    };
+    Ok(OBJECTS.iter().filter(move |(name, _)| !later(name)))
+}
+
+/// Whether there are logs in a file, by its version.
+pub(super) fn has_logs(conn: &Connection) -> rusqlite::Result<bool> {
+    Ok(objects_of(conn)?.any(|(name, _)| *name == "log"))
+}
+
+/// Whether a file counts its sagas, by its version.
+pub(super) fn has_cells(conn: &Connection) -> rusqlite::Result<bool> {
+    Ok(objects_of(conn)?.any(|(name, _)| *name == "cell"))
+}
 
 /// What a file says about itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,12 +194,18 @@ pub(super) fn upgrade(conn: &mut Connection, from: i32) -> rusqlite::Result<()> 
     let tx = conn.transaction()?;
     let added = ADDED.iter().filter(|(version, _)| *version > from).flat_map(|(_, names)| names.iter());
     for name in added {
-        for (_, statement) in OBJECTS.iter().filter(|(object, _)| object == name) {
-            tx.execute_batch(statement)?;
-        }
+        object(&tx, name)?;
+    }
+    if from < CELLS {
+        cells::fill(&tx)?;
+        object(&tx, "saga_cell")?;
     }
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()
+}
+
+fn object(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    OBJECTS.iter().filter(|(object, _)| *object == name).try_for_each(|(_, statement)| tx.execute_batch(statement))
 }
 
 fn fill(tx: &Transaction<'_>, shards: u16, now: Timestamp) -> rusqlite::Result<()> {

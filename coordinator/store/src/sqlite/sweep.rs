@@ -11,17 +11,20 @@ use super::group::Group;
 use crate::error::StoreError;
 
 /// See [`crate::Store::sweep`].
-pub(super) fn sweep(group: &Group<'_>, now: Timestamp, limit: usize) -> rusqlite::Result<Result<u64, StoreError>> {
+pub(super) fn sweep(group: &mut Group<'_>, now: Timestamp, limit: usize) -> rusqlite::Result<Result<u64, StoreError>> {
     let mut over = group.conn.prepare_cached(
-        "SELECT saga, namespace, id FROM saga INDEXED BY saga_retention \
+        "SELECT saga, namespace, id, cell FROM saga INDEXED BY saga_retention \
          WHERE open = 0 AND retain_until IS NOT NULL AND retain_until <= ?1 \
          ORDER BY retain_until, namespace, id LIMIT ?2",
     )?;
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+    let read = |row: &Row<'_>| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
+    };
     let found: Vec<_> =
         over.query_map(params![from_time(now), from_limit(limit)], read)?.collect::<rusqlite::Result<_>>()?;
-    for (saga, namespace, id) in &found {
+    for (saga, namespace, id, cell) in &found {
         remove(group, *saga)?;
+        group.cells.leave(*cell);
         let mut reserve = group.conn.prepare_cached(
             "INSERT INTO reserved (namespace, id, swept_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?;

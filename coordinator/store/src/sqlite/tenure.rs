@@ -12,9 +12,10 @@ use rusqlite::{Connection, params};
 
 use super::columns::{from_nonce, from_time, from_u64, to_nonce, to_time, to_u64};
 use super::group::Group;
-use super::schema;
+use super::{logs, schema};
 use crate::contract::{self, Acquired, Epoch, Lease, Nonce, ShardId};
 use crate::error::StoreError;
+use crate::logs::Spans;
 use crate::planted;
 use crate::transfer::{Standing, TransferError};
 
@@ -28,6 +29,9 @@ pub(super) struct Tenure {
     commits: u64,
     /// The commit number as the database has it, this group's changes included.
     saved: u64,
+    /// Which numbers its logs have, and which they have in the database.
+    pub(super) spans: Spans,
+    pub(super) saved_spans: Spans,
 }
 
 impl Tenure {
@@ -63,8 +67,8 @@ pub(super) fn save_commits(conn: &Connection, tenures: &mut [Tenure]) -> rusqlit
     Ok(())
 }
 
-/// All tenures, by shard.
-pub(super) fn load(conn: &Connection) -> rusqlite::Result<Vec<Tenure>> {
+/// All tenures, by shard, without their logs.
+fn load(conn: &Connection) -> rusqlite::Result<Vec<Tenure>> {
     let mut statement = conn.prepare(
         "SELECT epoch, nonce, node, lease_until, coalesce(number, 0) FROM shard LEFT JOIN shard_commits USING (shard) \
          ORDER BY shard",
@@ -79,9 +83,21 @@ pub(super) fn load(conn: &Connection) -> rusqlite::Result<Vec<Tenure>> {
             until: to_time(row.get(3)?),
             commits,
             saved: commits,
+            spans: Spans::NEW,
+            saved_spans: Spans::NEW,
         })
     })?;
     rows.collect()
+}
+
+/// All tenures with their logs, for the writer.
+pub(super) fn load_whole(conn: &Connection) -> rusqlite::Result<Vec<Tenure>> {
+    let mut tenures = load(conn)?;
+    for (shard, tenure) in (0..).zip(&mut tenures) {
+        tenure.spans = logs::load(conn, ShardId(shard))?;
+        tenure.saved_spans = tenure.spans;
+    }
+    Ok(tenures)
 }
 
 /// See [`crate::Store::tenures`].
@@ -176,7 +192,7 @@ pub(super) fn forget_holders(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute("UPDATE shard SET nonce = NULL WHERE nonce IS NOT NULL", []).map(|_| ())
 }
 
-fn tenure_of<'g>(group: &'g Group<'_>, shard: ShardId) -> Result<&'g Tenure, StoreError> {
+pub(super) fn tenure_of<'g>(group: &'g Group<'_>, shard: ShardId) -> Result<&'g Tenure, StoreError> {
     let shards = u16::try_from(group.tenures.len()).unwrap_or(u16::MAX);
     group.tenures.get(usize::from(shard.0)).ok_or(StoreError::NoSuchShard { given: shard.0, shards })
 }

@@ -39,8 +39,11 @@ fn commit(lease: Lease, id: &str, expected_revision: u64, size: usize) -> Commit
             labels: Vec::new(),
             started_at: Timestamp(1),
             open: true,
+            held_up_at: None,
+            acknowledged: false,
         },
         retain_until: None,
+        logs: Vec::new(),
     }
 }
 

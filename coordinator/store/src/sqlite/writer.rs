@@ -14,7 +14,9 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
+use super::cells::Cells;
 use super::group::{Call, Ending, Group, Work, WriterFailed};
+use super::logs;
 use super::reserve::Reserve;
 use super::tenure::{self, Tenure};
 use crate::contract::TimeSource;
@@ -120,6 +122,7 @@ struct State {
     counters: Arc<Counters>,
     tenures: Vec<Tenure>,
     next_saga: i64,
+    cells: Cells,
     alarm: watch::Sender<Option<Fatal>>,
     failed: Option<WriterFailed>,
 }
@@ -127,8 +130,8 @@ struct State {
 impl State {
     fn new(parts: Parts, alarm: watch::Sender<Option<Fatal>>) -> rusqlite::Result<Self> {
         let Parts { conn, reserve, clock, counters } = parts;
-        let (tenures, next_saga) = (Vec::new(), 0);
-        let mut state = Self { conn, reserve, clock, counters, tenures, next_saga, alarm, failed: None };
+        let (tenures, next_saga, cells) = (Vec::new(), 0, Cells::default());
+        let mut state = Self { conn, reserve, clock, counters, tenures, next_saga, cells, alarm, failed: None };
         state.reload()?;
         Ok(state)
     }
@@ -186,10 +189,12 @@ impl State {
         let takes_new = self.reserve.is_there();
         let now = (self.clock)();
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Failure::NotBegun)?;
-        let (tenures, next_saga) = (&mut self.tenures, &mut self.next_saga);
-        let mut group = Group { conn: &tx, tenures, next_saga, takes_new, now };
+        let (tenures, next_saga, cells) = (&mut self.tenures, &mut self.next_saga, &mut self.cells);
+        let mut group = Group { conn: &tx, tenures, next_saga, cells, takes_new, now };
         works.iter_mut().try_for_each(|work| work.run(&mut group)).map_err(Failure::Broken)?;
         tenure::save_commits(group.conn, group.tenures).map_err(Failure::Broken)?;
+        group.cells.save(group.conn).map_err(Failure::Broken)?;
+        logs::save(group.conn, group.tenures).map_err(Failure::Broken)?;
         tx.commit().map_err(Failure::Broken)?;
         self.counters.add_transaction();
         Ok(())
@@ -207,7 +212,8 @@ impl State {
     }
 
     fn reload(&mut self) -> rusqlite::Result<()> {
-        self.tenures = tenure::load(&self.conn)?;
+        self.tenures = tenure::load_whole(&self.conn)?;
+        self.cells = Cells::load(&self.conn)?;
         self.next_saga = self.conn.query_row("SELECT coalesce(max(saga), 0) + 1 FROM saga", [], |row| row.get(0))?;
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::verify::{self, Report, total};
-use super::{Export, Filling, Import, Moved, SagaRecord, Standing, TransferError};
+use super::{Export, Filling, Import, Moved, SagaRecord, Standing, TransferError, logs};
 use crate::contract::{Cursor, Epoch, Filter, Store};
 use crate::error::StoreError;
 use crate::planted;
@@ -147,6 +147,8 @@ async fn put(
 ) -> Result<(), CopyError> {
     target.put_definitions(filling, source.every_definition().await.map_err(CopyError::Source)?).await?;
     target.put_participants(filling, source.all_participants().await.map_err(CopyError::Source)?).await?;
+    logs::put_documents(source, target, filling).await?;
+    logs::put_logs(source, target, filling, tell).await?;
     let mut pages = Pages::of(source).await?;
     while let Some(records) = pages.next().await? {
         target.put_sagas(filling, records).await?;

@@ -1,7 +1,7 @@
 //! Moving a store's content to another store, whatever kind each is: what comes out ([`Export`]) and what goes in ([`Import`]).
 //!
 //! Apart from [`Store`], because no coordinator needs it: a copy is made while none runs. `saga.rs` has all that is kept of one
-//! saga, `standing.rs` what says whether a store may be served from, `copy.rs` the copying and `verify.rs` the comparison.
+//! saga, `standing.rs` what says whether a store may be served from, `copy.rs` the copying, `verify.rs` the comparison and `logs.rs` both of logs and documents.
 //!
 //! Invariants, proven for every backend by `conformance::transfer`:
 //! - what is put comes out as it was: revisions, versions, remembered commits and reserved ids too, so that participants' keys
@@ -11,6 +11,7 @@
 //! - every epoch that a filled store gives is higher than any that its source gave.
 
 mod copy;
+mod logs;
 mod saga;
 mod standing;
 mod verify;
@@ -19,13 +20,14 @@ use amends_engine::ids::SagaKey;
 use amends_engine::payload::Digest;
 use amends_engine::time::Timestamp;
 use async_trait::async_trait;
+use bytes::Bytes;
 
 pub use self::copy::{Copied, CopyError, Progress, copy};
 pub use self::saga::{IndexRecord, Remembered, SagaRecord};
 pub use self::standing::{Filling, Moved, Standing};
 pub use self::verify::{Line, Report, Sum};
 
-use crate::contract::{DefinitionRecord, ParticipantRecord, Store};
+use crate::contract::{DefinitionRecord, Document, Log, OpId, ParticipantRecord, ShardId, Span, Store};
 use crate::error::StoreError;
 
 /// The id of a saga that was swept: the first half of the SHA-256 of its key, since a store keeps these for ever.
@@ -57,6 +59,17 @@ pub struct ReservedPage {
     pub ids: Vec<ReservedId>,
     /// Where the next page begins; `None` when this was the last.
     pub next: Option<ReservedPlace>,
+}
+
+/// A log entry with all that is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its number.
+    pub number: u64,
+    /// The write that it came with, by which a repeat is recognised.
+    pub op: OpId,
+    /// What it says.
+    pub body: Bytes,
 }
 
 /// Why something can't be moved.
@@ -98,6 +111,12 @@ pub enum TransferError {
     Store(#[from] StoreError),
 }
 
+impl TransferError {
+    pub(crate) fn differs_in_log(shard: ShardId, log: Log, number: u64) -> Self {
+        Self::Differs { what: format!("entry {number} in the {} log of shard {}", log.name(), shard.0) }
+    }
+}
+
 /// What comes out of a store, and how it stands.
 #[async_trait]
 pub trait Export: Store {
@@ -119,6 +138,18 @@ pub trait Export: Store {
 
     /// Every version of every definition of all tenants, by namespace, name and version.
     async fn every_definition(&self) -> Result<Vec<DefinitionRecord>, StoreError>;
+
+    /// Entries of a log with their op ids, as [`Store::read_log`] gives them without.
+    async fn log_records(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError>;
+
+    /// Every kind of which there is a document, in order.
+    async fn document_kinds(&self) -> Result<Vec<String>, StoreError>;
 
     /// Says where the store has gone: from now on nobody acquires a shard of it. Refused unless it is in use or was moved
     /// there already, and while a node has a shard.
@@ -147,6 +178,19 @@ pub trait Import: Export {
 
     /// Puts participants, with their revisions.
     async fn put_participants(&self, filling: &Filling, records: Vec<ParticipantRecord>) -> Result<(), TransferError>;
+
+    /// Says which numbers a log has, and puts entries of it. Its shard must be there, and the log have no other numbers yet.
+    async fn put_log(
+        &self,
+        filling: &Filling,
+        shard: ShardId,
+        log: Log,
+        span: Span,
+        records: Vec<LogRecord>,
+    ) -> Result<(), TransferError>;
+
+    /// Puts documents, with their revisions; all later ones are higher.
+    async fn put_documents(&self, filling: &Filling, documents: Vec<Document>) -> Result<(), TransferError>;
 
     /// Opens the store for work. Not an error where that was done already.
     async fn finish(&self, filling: &Filling) -> Result<(), TransferError>;

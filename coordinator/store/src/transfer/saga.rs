@@ -3,7 +3,7 @@
 //! Never decoded: a state that can't be read is moved as it is. Invariants: two records are equal exactly when all their parts
 //! are, and each part has one sequence of bytes, so that equal stores have equal digests.
 
-use amends_engine::ids::{DefinitionName, SagaKey, Version};
+use amends_engine::ids::{DefinitionName, ParticipantName, SagaKey, Version};
 use amends_engine::payload::{Digest, Encoding, Payload, PayloadKey};
 use amends_engine::time::Timestamp;
 use bytes::Bytes;
@@ -61,6 +61,10 @@ pub struct IndexRecord {
     pub started_at: Timestamp,
     /// Whether it is unfinished.
     pub open: bool,
+    /// At which participant it is held up.
+    pub held_up_at: Option<ParticipantName>,
+    /// Whether somebody has acknowledged how it stands.
+    pub acknowledged: bool,
 }
 
 impl From<&IndexRow> for IndexRecord {
@@ -76,6 +80,8 @@ impl From<&IndexRow> for IndexRecord {
             labels,
             started_at: row.started_at,
             open: row.open,
+            held_up_at: row.held_up_at.clone(),
+            acknowledged: row.acknowledged,
         }
     }
 }
@@ -132,6 +138,8 @@ impl SagaRecord {
                 w.text(&index.status).text(index.stuck.as_deref().unwrap_or("\0")).text(index.definition.as_str());
                 w.number(index.version.0.into()).number(index.started_at.0).number(index.open.into());
                 index.labels.iter().for_each(|(name, value)| w.text(name).text(value).done());
+                w.text(index.held_up_at.as_ref().map_or("\0", ParticipantName::as_str))
+                    .number(index.acknowledged.into());
             }),
             part(usize::from(self.retain_until.is_some()), &|w| w.time(self.retain_until).done()),
             part(self.remembered.len(), &|w| {

@@ -7,7 +7,7 @@ use amends_engine::payload::Digest;
 
 use super::copy::{Pages, Progress, RESERVED_PAGE};
 use super::saga::{PARTS, SagaRecord};
-use super::{CopyError, Export};
+use super::{CopyError, Export, logs};
 use crate::contract::{DefinitionRecord, Filter, ParticipantRecord, Store};
 use crate::error::StoreError;
 use crate::record;
@@ -22,9 +22,9 @@ pub struct Sum {
 }
 
 impl Sum {
-    const NOTHING: Self = Self { count: 0, digest: Digest([0; 32]) };
+    pub(super) const NOTHING: Self = Self { count: 0, digest: Digest([0; 32]) };
 
-    fn add(&mut self, count: u64, bytes: &[u8]) {
+    pub(super) fn add(&mut self, count: u64, bytes: &[u8]) {
         self.count += count;
         self.digest = Digest::of(&[self.digest.0.as_slice(), bytes].concat());
     }
@@ -89,6 +89,8 @@ pub(super) async fn verify(
     lines.push(line("deprecations", &deprecated, deprecation_bytes));
     let participants = [source.all_participants().await.map_err(CopyError::Source)?, target.all_participants().await?];
     lines.push(line("participants", &participants, participant_bytes));
+    lines.push(logs::verify_logs(source, target).await?);
+    lines.push(logs::verify_documents(source, target).await?);
     Ok(Report { lines, first_difference })
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amends_store::conformance::support::{LONG, Owner, key};
+use amends_store::conformance::support::{LONG, Owner, fresh_op, key};
 use amends_store::sqlite::{BackupError, backup, restore};
-use amends_store::{Nonce, OpenError, OpenOptions, ShardId, SqliteStore, Store as _};
+use amends_store::{Append, Commit, Log, Nonce, OpenError, OpenOptions, ShardId, Span, SqliteStore, Store as _};
 
 use crate::support::{options, sqlite};
 
@@ -78,6 +78,32 @@ async fn a_backup_of_a_busy_store_has_all_that_was_answered_before() {
         let lease = store.acquire(ShardId(0), "node-a", Nonce(9), LONG).await.unwrap().lease;
         assert!(lease.epoch > highest, "{lease:?} after {highest:?}");
     }
+}
+
+/// Evidence and what is paused are as much a part of the store as its sagas.
+#[tokio::test]
+async fn a_backup_has_logs_and_documents() {
+    let (dir, files, restored) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = sqlite(dir.path());
+    let owner = Owner::of(&store, "node-a").await;
+    let entry = |number: u64| Append { log: Log::Audit, number, body: format!("entry {number}").into() };
+    owner.write(Commit { logs: vec![entry(1)], ..owner.draft(&key("order-1"), 0) }).await;
+    let lease = owner.lease(&key("order-1"));
+    store.append(lease, fresh_op(), vec![entry(2), entry(3)]).await.unwrap();
+    store.trim_log(lease, Log::Audit, 2).await.unwrap();
+    store.put_document("hold", "shop,checkout", "why".into(), Some(0)).await.unwrap();
+    let file = files.path().join("backup.db");
+    backup(dir.path(), &file).unwrap();
+    store.append(lease, fresh_op(), vec![entry(4)]).await.unwrap();
+    restore(&file, restored.path()).unwrap();
+    let other = opened(restored.path());
+    let entries = other.read_log(lease.shard, Log::Audit, 0, 10).await.unwrap();
+    assert_eq!(entries, [(2, "entry 2".into()), (3, "entry 3".into())]);
+    assert_eq!(other.log_span(lease.shard, Log::Audit).await.unwrap(), Span { first: 2, next: 4 });
+    let documents = other.list_documents("hold", None, 10).await.unwrap();
+    assert_eq!(documents, store.list_documents("hold", None, 10).await.unwrap());
+    assert_eq!(other.check().await.unwrap(), []);
 }
 
 #[tokio::test]

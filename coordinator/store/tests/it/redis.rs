@@ -3,6 +3,7 @@
 mod cluster;
 mod conformance;
 mod judged;
+mod logs;
 mod network;
 mod replicas;
 mod servers;

@@ -63,6 +63,46 @@ async fn commit_numbers_survive_a_restart() {
     assert_eq!(again.commits, 3);
 }
 
+/// Makes a database of this version one of version 5.
+const BEFORE_CELLS: &str = "DROP INDEX saga_cell; DROP TABLE cell; ALTER TABLE saga DROP COLUMN cell;
+    CREATE INDEX saga_status ON saga (status, started_at);
+    CREATE INDEX saga_stuck ON saga (stuck, started_at) WHERE stuck IS NOT NULL;
+    CREATE INDEX saga_definition ON saga (definition, started_at); PRAGMA user_version = 5;";
+
+/// The sagas of an older database are put into cells: lists and counts say what they said before, and go on from there.
+#[tokio::test]
+async fn sagas_of_an_older_database_are_counted_and_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sqlite(dir.path());
+    let owner = Owner::of(&store, "node-a").await;
+    for number in 0..9 {
+        let mut commit = owner.draft(&key(&format!("order-{number}")), 0);
+        if number % 3 == 0 {
+            (commit.index.status, commit.index.stuck) = ("stuck", Some("poison"));
+        }
+        owner.write(commit).await;
+    }
+    owner.write(owner.finish(&key("order-1"), 1, 99)).await;
+    let stuck = Filter { stuck: Some("poison".into()), ..Filter::default() };
+    let told = async |store: &SqliteStore| {
+        let counts = store.count(&Filter::default()).await.unwrap();
+        (counts, store.list(&stuck, None, 10).await.unwrap())
+    };
+    let before = told(&store).await;
+    assert_eq!((before.0.len(), before.1.items.len()), (3, 3));
+    drop(store);
+    database(dir.path()).execute_batch(BEFORE_CELLS).unwrap();
+
+    let store = sqlite(dir.path());
+    assert_eq!(store.check().await.unwrap(), []);
+    assert_eq!(told(&store).await, before);
+    let owner = Owner::of(&store, "node-a").await;
+    owner.write(owner.finish(&key("order-2"), 1, 99)).await;
+    let counts: Vec<u64> = store.count(&Filter::default()).await.unwrap().iter().map(|(_, count)| *count).collect();
+    assert_eq!(counts, [2, 4, 3]);
+    assert_eq!(store.check().await.unwrap(), []);
+}
+
 /// A database of version 1 has no deprecations and none before version 3 numbers its commits; it gets the tables, keeps what
 /// it has, passes the examination, and counts from then on.
 #[tokio::test]
@@ -75,8 +115,10 @@ async fn an_older_database_is_brought_up_to_date() {
     owner.write(owner.draft(&key("order-1"), 0)).await;
     drop(store);
     let conn = database(dir.path());
+    conn.execute_batch(BEFORE_CELLS).unwrap();
     conn.execute_batch(
-        "DROP TABLE deprecation; DROP TABLE shard_commits; DROP TABLE reserved_digest; PRAGMA user_version = 1",
+        "DROP TABLE deprecation; DROP TABLE shard_commits; DROP TABLE reserved_digest; DROP TABLE log; \
+         DROP TABLE log_entry; DROP TABLE document; DROP TABLE document_revision; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(conn);
@@ -91,7 +133,7 @@ async fn an_older_database_is_brought_up_to_date() {
     let next = owner.commit(owner.draft(&key("order-1"), 1)).await.unwrap();
     assert_eq!(next, Committed::Now { number: 1 }, "the first since it is counted");
     drop(store);
-    assert_eq!(database(dir.path()).pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 4);
+    assert_eq!(database(dir.path()).pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 6);
     let kept = sqlite(dir.path()).get_definition(&tenant, &name, None).await.unwrap();
     assert_eq!(kept.unwrap().deprecated, Some(deprecation));
 }
@@ -145,9 +187,9 @@ fn files_of_others_and_of_newer_versions_are_left_alone() {
 
     let dir = tempfile::tempdir().unwrap();
     drop(sqlite(dir.path()));
-    database(dir.path()).pragma_update(None, "user_version", 5).unwrap();
+    database(dir.path()).pragma_update(None, "user_version", 7).unwrap();
     let error = SqliteStore::open(options(dir.path())).expect_err("newer");
-    assert!(matches!(error, OpenError::TooNew { found: 5, newest: 4, .. }), "{error}");
+    assert!(matches!(error, OpenError::TooNew { found: 7, newest: 6, .. }), "{error}");
 }
 
 /// One saga's damage is found, reported, and no other saga's trouble.
@@ -203,14 +245,14 @@ async fn changes_from_outside_are_findings() {
     let dir = tempfile::tempdir().unwrap();
     let store = sqlite(dir.path());
     fs::remove_file(dir.path().join("reserve")).unwrap();
-    database(dir.path()).execute_batch("DROP INDEX saga_stuck").unwrap();
+    database(dir.path()).execute_batch("DROP INDEX saga_cell").unwrap();
     let findings = store.check().await.unwrap();
     assert_eq!(
         findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(),
         [Severity::Error, Severity::Warning],
         "{findings:?}"
     );
-    assert!(findings[0].message.starts_with("saga_stuck is missing"), "{findings:?}");
+    assert!(findings[0].message.starts_with("saga_cell is missing"), "{findings:?}");
     assert!(findings[1].message.contains("the reserve"), "{findings:?}");
 }
 

@@ -80,7 +80,7 @@ async fn a_copy_that_is_broken_off_anywhere_goes_on_and_ends_right() {
     assert!(breaks > 5, "a copy waits oftener than {breaks} times");
 }
 
-async fn total(store: &dyn Store) -> Vec<(String, u64)> {
+async fn total(store: &dyn Store) -> Vec<(SagaKind, u64)> {
     store.count(&Filter::default()).await.unwrap()
 }
 

@@ -1,8 +1,9 @@
 //! Moving a store's content: what comes out is what went in, nobody works on either side meanwhile, and repeating is harmless.
 //!
-//! `content.rs` has the promises of what is moved, `standing.rs` of who may work on it. The other side is a store in memory whose clock the check sets. Each check gets a fresh, empty store.
+//! `content.rs` has the promises of what is moved, `logs.rs` those of logs and documents, `standing.rs` of who may work on it. The other side is a store in memory whose clock the check sets. Each check gets a fresh, empty store.
 
 mod content;
+mod logs;
 mod standing;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 
 use super::Checking;
 use super::random::differential;
-use super::support::{definition, entry, key, namespace, state};
+use super::support::{definition, entry, key, namespace, participant, state};
 use crate::contract::*;
 use crate::memory::MemoryStore;
 use crate::transfer::*;
@@ -48,6 +49,14 @@ checks! {
         epochs_go_on_above_the_sources,
         repeats_and_swept_ids_are_still_known,
         a_definition_goes_on_counting,
+    }
+    logs {
+        a_copied_log_goes_on_where_it_was,
+        putting_a_log_again_changes_nothing,
+        other_entries_are_refused_whole,
+        a_log_without_its_shard_is_refused,
+        copied_documents_keep_their_revisions,
+        a_store_with_logs_or_documents_is_not_empty,
     }
     standing {
         a_store_that_holds_something_is_refused,
@@ -114,6 +123,8 @@ fn saga(id: &str) -> SagaRecord {
             labels: vec![("order".into(), "1".into()), ("odd".into(), String::new())].into_iter().rev().collect(),
             started_at: Timestamp(4),
             open: true,
+            held_up_at: Some(participant("payment")),
+            acknowledged: true,
         },
         retain_until: Some(Timestamp(6)),
         key,

@@ -1,16 +1,17 @@
 #!lua
 -- Commits of many sagas under many leases: a fenced compare-and-set each.
--- KEYS: per lane (a lease) its shard's six keys; then one saga per commit, none twice.
--- ARGV: lanes, commits, 1 where new sagas are refused; per lane epoch and nonce; per commit what `judge` reads.
+-- KEYS: per lane (a lease) its shard's six keys; then one saga per commit, none twice; then logs of those shards.
+-- ARGV: lanes, commits, 1 where new sagas are refused, log entries; per log entry its commit and its log (both counted from 1),
+-- its number and its value; per lane epoch and nonce; per commit what `judge` reads.
 -- Answers two values per commit: a code and what goes with it.
 -- Everything is read and judged before the first write, and no write can fail: keys have fixed types, numbers are our own.
 -- What many commits change in one key is written by one command: calls are what this costs.
-local OK, DUPLICATE, FENCED, STALE, RESERVED, OVERWRITE, FULL = 0, 1, 2, 3, 4, 5, 6
+local OK, DUPLICATE, FENCED, STALE, RESERVED, OVERWRITE, FULL, STALE_LOG = 0, 1, 2, 3, 4, 5, 6, 7
 local LANE_KEYS, COMMIT_ARGS, OP, REMEMBERED = 6, 14, 32, 4
 local CHUNK = 1000 -- Lua's stack holds a few thousand values; even, so that pairs stay together
 local call, sub = redis.call, string.sub
 local lanes, commits, tight = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local at = 4
+local at = 5 + 4 * tonumber(ARGV[4])
 
 local lane = {}
 for i = 1, lanes do
@@ -90,8 +91,35 @@ local function plan(l, found, ns, id, due, cell, keep, started, labels)
   if was then l.moved[was] = (l.moved[was] or 0) - 1 end
 end
 
+-- New entries by commit; and by key what is known of a log, and the fields to be set in it.
+local entries, logs = {}, {}
+for i = 5, 1 + 4 * tonumber(ARGV[4]), 4 do
+  local commit, key = tonumber(ARGV[i]), KEYS[lanes * LANE_KEYS + commits + tonumber(ARGV[i + 1])]
+  entries[commit] = entries[commit] or {}
+  table.insert(entries[commit], { key = key, number = ARGV[i + 2], value = ARGV[i + 3] })
+  logs[key] = logs[key] or { next = tonumber(call('HGET', key, 'next') or '0'), fields = {} }
+end
+
+-- Which entry of a commit doesn't come next, and what would; nothing where all do.
+local function misfit(mine)
+  local ahead = {}
+  for j, entry in ipairs(mine) do
+    local next = ahead[entry.key] or logs[entry.key].next
+    if tonumber(entry.number) ~= next then return j, next end
+    ahead[entry.key] = next + 1
+  end
+end
+
+local function append(mine)
+  for _, entry in ipairs(mine) do
+    local log = logs[entry.key]
+    local n = #log.fields
+    log.fields[n + 1], log.fields[n + 2], log.next = entry.number, entry.value, log.next + 1
+  end
+end
+
 -- A code with its value; for an accepted commit also the fields of its saga to be set.
-local function judge(key)
+local function judge(key, mine)
   local l, ns, id, expected, next, op = lane[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
     ARGV[at + 5]
   local digest, state, due, cell, keep = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9], ARGV[at + 10]
@@ -108,6 +136,10 @@ local function judge(key)
   if is ~= expected then return STALE, is end
   if not found[1] and call('SISMEMBER', l.reserved, digest) == 1 then return RESERVED, 0 end
   if not found[1] and tight then return FULL, 0 end
+  if mine then
+    local j, next = misfit(mine)
+    if j then return STALE_LOG + j - 1, next end
+  end
   local fields = {
     'rev', next, 'ops', sub((found[2] or '') .. op, -OP * REMEMBERED), 'state', state, 'due', due, 'cell', cell, 'keep', keep,
   }
@@ -127,13 +159,14 @@ local function judge(key)
     fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = 'at', started, 'labels', labels
   end
   plan(l, found, ns, id, due, cell, keep, started, labels)
+  if mine then append(mine) end
   l.accepted = l.accepted + 1
   return OK, l.number + l.accepted, fields
 end
 
 local answers, writes = {}, {}
 for i = 1, commits do
-  local code, value, fields = judge(KEYS[lanes * LANE_KEYS + i])
+  local code, value, fields = judge(KEYS[lanes * LANE_KEYS + i], entries[i])
   answers[2 * i - 1], answers[2 * i], writes[i] = code, value, fields or false
 end
 
@@ -157,6 +190,13 @@ for i = 1, lanes do
 end
 for i = 1, commits do
   if writes[i] then in_chunks('HSET', KEYS[lanes * LANE_KEYS + i], writes[i]) end
+end
+for key, log in pairs(logs) do
+  local n = #log.fields
+  if n > 0 then
+    log.fields[n + 1], log.fields[n + 2] = 'next', string.format('%.0f', log.next)
+    in_chunks('HSET', key, log.fields)
+  end
 end
 for i = 1, lanes do
   local l = lane[i]

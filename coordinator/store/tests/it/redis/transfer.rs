@@ -95,7 +95,7 @@ async fn a_copy_has_the_same_keys_as_the_original() {
         };
         assert_eq!(counts(&real_name), counts(&copied_name), "counts of shard {shard}");
     }
-    for prefix in ["saga:*", "of:*"] {
+    for prefix in ["saga:*", "of:*", "log:*"] {
         let keys = |name: &str| -> Vec<String> {
             let mut keys: Vec<String> = server.ask(&["KEYS", &format!("{{amends:{name}:*}}:{prefix}")]);
             keys.sort();

@@ -1,0 +1,69 @@
+#!lua flags=no-writes
+-- A shard's part of a list: from all its cells that pass the filter, at one moment, so that no saga is between two of them.
+-- KEYS: index, counts. ARGV: how many members of each source; what cells are asked for: namespace, definition, version, status
+-- (separated and ended by commas), stuck (`*`: any), held up at, 1 where acknowledged ones are left out, 1 where only open ones
+-- count (each empty: any); a label (empty: none) and below how many sagas the cells are walked all the same; then the place
+-- above all that is wanted: time (empty: from the top), namespace, id.
+-- Answers a list per source: what its members begin with, then the members from the top down. Nothing is compared by `<`: that
+-- would be by the server's language.
+local index, counts = KEYS[1], KEYS[2]
+local many, ns, definition, version, statuses, stuck, held, unacknowledged, open, label, few, at, at_ns, at_id = unpack(ARGV)
+
+local function is_below(a, b)
+  for i = 1, #a do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if not y then return false end
+    if x ~= y then return x < y end
+  end
+  return true
+end
+
+local cells, tenants, tenant, sagas, every = {}, {}, {}, 0, true
+local all = redis.call('HGETALL', counts)
+for i = 1, #all, 2 do
+  local text = all[i]
+  local its_ns, its_definition, its_version, status, place, is_open =
+    string.match(text, '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([01])$')
+  if its_ns and (ns == '' or its_ns == ns) then
+    local its_stuck, its_held, ack = string.match(place .. '::', '^([^:]*):([^:]*):([^:]*)')
+    if (definition == '' or its_definition == definition) and (version == '' or its_version == version)
+      and (statuses == '' or string.find(statuses, ',' .. status .. ',', 1, true))
+      and (stuck == '' or its_stuck == stuck or stuck == '*' and its_stuck ~= '')
+      and (held == '' or its_held == held) and (unacknowledged == '' or ack ~= 'a') and (open == '' or is_open == '1') then
+      cells[#cells + 1] = { ns = its_ns, what = 'c,' .. text }
+      sagas = sagas + tonumber(all[i + 1])
+      if not tenant[its_ns] then
+        tenant[its_ns], tenants[#tenants + 1] = true, its_ns
+      end
+    else
+      every = false
+    end
+  end
+end
+
+local sources = cells
+local by_label = label ~= '' and sagas >= tonumber(few)
+if by_label or every then
+  sources = {}
+  for _, its_ns in ipairs(tenants) do
+    sources[#sources + 1] = { ns = its_ns, what = by_label and 'l,' .. its_ns .. ',' .. label or 's,' .. its_ns }
+  end
+end
+
+local answer = {}
+for i, source in ipairs(sources) do
+  local prefix = source.what .. ','
+  -- The hyphen follows the comma: all that begins so is below it.
+  local max = '(' .. source.what .. '-'
+  if at ~= '' then
+    if source.ns == at_ns then
+      max = '(' .. prefix .. at .. ',' .. at_id
+    else
+      max = '(' .. prefix .. at .. (is_below(source.ns, at_ns) and '-' or ',')
+    end
+  end
+  local members = redis.call('ZRANGE', index, max, '[' .. prefix, 'BYLEX', 'REV', 'LIMIT', 0, many)
+  table.insert(members, 1, prefix)
+  answer[i] = members
+end
+return answer
