@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_engine::ids::SagaKey;
-use amends_store::{Commit, CommitError, Committed, Lease, Store};
+use amends_store::{Append, Commit, CommitError, Committed, Lease, OpId, Store};
 use tokio::sync::mpsc;
 
 use crate::shard::ShardEvent;
@@ -19,15 +19,41 @@ pub(crate) struct Pending {
     pub(crate) answer_to: mpsc::UnboundedSender<ShardEvent>,
 }
 
+/// Entries of a shard's logs on their way that belong to no saga. They take the same road as commits, since both count the
+/// shard's commits, and whoever hears the numbers must hear them rise.
+#[derive(Debug)]
+pub(crate) struct Appending {
+    pub(crate) lease: Lease,
+    pub(crate) op: OpId,
+    pub(crate) entries: Vec<Append>,
+    pub(crate) answer_to: mpsc::UnboundedSender<ShardEvent>,
+}
+
+/// Something to be made durable.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are commits, and are moved once")]
+pub(crate) enum Write {
+    Commit(Pending),
+    Append(Appending),
+}
+
 type Answers = Vec<(SagaKey, Result<Committed, CommitError>)>;
 
 /// Runs until every sender is gone.
-pub(crate) async fn run(store: Arc<dyn Store>, mut queue: mpsc::UnboundedReceiver<Pending>, group_max: usize) {
+pub(crate) async fn run(store: Arc<dyn Store>, mut queue: mpsc::UnboundedReceiver<Write>, group_max: usize) {
     let mut group = Vec::with_capacity(group_max);
     while queue.recv_many(&mut group, group_max).await > 0 {
         let mut commits = Vec::with_capacity(group.len());
         let mut owners = Vec::with_capacity(group.len());
-        for Pending { commit, answer_to } in group.drain(..) {
+        let mut appends = Vec::new();
+        for write in group.drain(..) {
+            let Pending { commit, answer_to } = match write {
+                Write::Commit(pending) => pending,
+                Write::Append(append) => {
+                    appends.push(append);
+                    continue;
+                }
+            };
             owners.push((commit.lease, commit.key.clone(), answer_to));
             commits.push(commit);
         }
@@ -44,6 +70,9 @@ pub(crate) async fn run(store: Arc<dyn Store>, mut queue: mpsc::UnboundedReceive
         for (answer_to, results) in answers.into_values() {
             // A shard that is gone has dropped its memory; the store is the truth for whoever comes next.
             let _ = answer_to.send(ShardEvent::Committed(results));
+        }
+        for Appending { lease, op, entries, answer_to } in appends {
+            let _ = answer_to.send(ShardEvent::Appended(store.append(lease, op, entries).await));
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct RuntimeConfig {
     pub window: Duration,
     /// How long finished sagas are kept.
     pub retention: Duration,
+    /// How long entries of the audit log are kept; the last one of each shard always is.
+    pub audit_retention: Duration,
     /// Most sagas in memory per shard; past that new ones are refused with `Overloaded`.
     pub residents_max: usize,
     /// Most requests that wait for one shard; past that they are refused with `Overloaded`.
@@ -38,6 +40,7 @@ impl Default for RuntimeConfig {
             heartbeat: Duration::from_secs(1),
             window: Duration::from_secs(30),
             retention: Duration::from_secs(7 * 24 * 3600),
+            audit_retention: Duration::from_secs(400 * 24 * 3600),
             residents_max: 20_000,
             requests_max: 1_024,
             group_max: 512,

@@ -4,7 +4,14 @@
 //! request is acknowledged only after its commit; reads come from the store, so that they never show what isn't durable.
 //! Requests run to their end even if the caller goes away, because the owner carries them out, not the caller.
 
+mod auditing;
+mod batches;
+mod moving;
 mod protection;
+mod reconcile;
+mod search;
+
+pub(crate) use batches::Previewed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,13 +31,17 @@ use crate::cluster::{Cluster, Place, Word};
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::{RequestError, UnreadableSaga, with_sources};
-use crate::participant::Directory;
+use crate::floor::Floor;
+use crate::holds::Holds;
 use crate::participant::protection::Protection;
+use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep};
 use crate::shard::{Request, StartRequest, Waits};
 use crate::snapshot::Snapshot;
 use crate::stored::{Revived, revive, revive_state};
 use crate::telemetry::{Telemetry, TraceContext};
+
+pub use reconcile::{Reconciled, Said};
 
 /// How a shard that has too much to do asks for patience.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
@@ -89,6 +100,8 @@ pub enum Ask {
     Pause,
     /// Go on.
     Resume,
+    /// Somebody looks after what is stuck.
+    Acknowledge,
     /// What became of a pending operation.
     CompleteSucceeded {
         /// The step.
@@ -163,10 +176,14 @@ pub(crate) struct CoordinatorParts {
     pub(crate) definitions: Definitions,
     pub(crate) directory: Arc<Directory>,
     pub(crate) protection: Arc<Protection>,
+    pub(crate) holds: Arc<Holds>,
+    pub(crate) floor: Arc<Floor>,
+    pub(crate) caller: Arc<dyn ParticipantCaller>,
     pub(crate) seams: Seams,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) shards: Vec<mpsc::Sender<Request>>,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) batches: Arc<crate::batch::Nudge>,
 }
 
 impl Coordinator {
@@ -374,9 +391,10 @@ impl Coordinator {
         expected_revision: Option<u64>,
     ) -> Result<Answered, RequestError> {
         let snapshot = self.get(key).await?;
+        let ticket = self.ticket(key, &ask, &by);
         let event = self.event_of(&snapshot, ask, by)?;
         let (reply, answer) = oneshot::channel();
-        let request = Request::Ask { key: key.clone(), event, expected_revision, reply };
+        let request = Request::Ask { key: key.clone(), event, expected_revision, reply, ticket };
         self.send(key, request)?;
         wait_for(answer).await
     }
@@ -461,6 +479,7 @@ impl Coordinator {
             Ask::ForceStop => Event::ForceStop(by),
             Ask::Pause => Event::Pause(by),
             Ask::Resume => Event::Resume(by),
+            Ask::Acknowledge => Event::Acknowledge(by),
             Ask::CompleteSucceeded { step, operation, output } => {
                 self.called_back(snapshot, find(&step)?, operation, Verdict::Succeeded(output), by)
             }

@@ -62,6 +62,16 @@ impl Definitions {
         self.keep(&record.ok_or_else(missing)?)
     }
 
+    /// A version that was asked for before; nobody waits for it.
+    pub(crate) fn compiled(
+        &self,
+        namespace: &Namespace,
+        name: &DefinitionName,
+        version: Version,
+    ) -> Option<Arc<Compiled>> {
+        self.lock().versions.get(&((namespace.clone(), name.clone()), version)).cloned()
+    }
+
     /// The version that a new saga begins on: the one that is named, else the newest that isn't deprecated.
     pub async fn for_start(
         &self,

@@ -7,6 +7,9 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod alerts;
+pub mod audit;
+pub mod batch;
 pub mod cluster;
 mod committer;
 pub mod config;
@@ -14,8 +17,10 @@ pub mod coordinator;
 pub mod definitions;
 pub mod error;
 mod floor;
+pub mod holds;
 pub mod node;
 pub mod participant;
+mod pattern;
 mod planted;
 pub mod retry;
 pub mod seam;
@@ -27,9 +32,10 @@ pub mod telemetry;
 
 pub use cluster::{Alone, Peers, Place, Word};
 pub use config::RuntimeConfig;
-pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Start};
+pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Reconciled, Said, Start};
 pub use error::{RequestError, UnreadableSaga};
 pub use node::{Node, NodeParts};
+pub use pattern::Pattern;
 pub use shard::Waits;
 pub use snapshot::Snapshot;
 pub use telemetry::Telemetry;

@@ -11,17 +11,19 @@ use amends_store::{ShardId, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::alerts::{self, Alerts};
 use crate::cluster::{Cluster, Membership, Peers};
 use crate::config::RuntimeConfig;
 use crate::coordinator::{Coordinator, CoordinatorParts};
 use crate::definitions::Definitions;
 use crate::floor::Floor;
+use crate::holds::Holds;
 use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep, spawn};
 use crate::shard::{self, ShardContext, Shared};
 use crate::telemetry::Telemetry;
-use crate::{committer, sweeper};
+use crate::{batch, committer, sweeper};
 
 /// What a node is built from.
 #[derive(Debug)]
@@ -55,6 +57,11 @@ impl Node {
     /// Joins whoever shares the store. The shards that this node should have acquire their leases and load what is due by
     /// themselves; a store that doesn't answer is asked until it does.
     pub async fn start(parts: NodeParts) -> Self {
+        Self::start_telling(parts, None).await
+    }
+
+    /// As [`Node::start`]; what happens is told to others.
+    pub async fn start_telling(parts: NodeParts, alerts: Option<Arc<Alerts>>) -> Self {
         let NodeParts { config, store, caller, directory, peers, seams, telemetry } = parts;
         let config = Arc::new(config);
         let definitions = Definitions::new(store.clone());
@@ -63,15 +70,18 @@ impl Node {
         let cluster = Arc::new(Cluster::new(info.shards, name, peers, directory.clone(), seams.clone()));
         let floor = Arc::new(Floor::new(info.id, config.retention));
         let protection = Arc::new(Protection::new(directory.clone(), cluster.clone(), seams.clone()));
+        let holds = Arc::new(Holds::new(store.clone()));
         let shared = Arc::new(Shared {
             store: store.clone(),
             floor: floor.clone(),
             definitions: definitions.clone(),
             directory: directory.clone(),
-            caller,
+            caller: caller.clone(),
             protection: protection.clone(),
+            holds: holds.clone(),
             seams: seams.clone(),
             telemetry: telemetry.clone(),
+            alerts: alerts.clone(),
         });
         let (commits, queue) = mpsc::unbounded_channel();
         let mut helpers = vec![spawn(committer::run(store.clone(), queue, config.group_max))];
@@ -92,11 +102,15 @@ impl Node {
                 .extend(cluster.orders(context.shard).map(|orders| spawn(shard::supervise(context, requests, orders))));
         }
         helpers.push(spawn(protection.clone().run()));
-        helpers.push(spawn(sweeper::run(store.clone(), floor, seams.clone())));
+        helpers.push(spawn(sweeper::run(store.clone(), floor.clone(), seams.clone())));
+        if let Some(alerts) = alerts {
+            helpers.push(spawn(alerts::watch_over(alerts, cluster.clone(), store.clone(), seams.clone())));
+        }
         let membership = Membership {
             config: config.clone(),
             store: store.clone(),
             definitions: definitions.clone(),
+            holds: holds.clone(),
             cluster: cluster.clone(),
             started_at: seams.now(),
             said: AtomicBool::new(false),
@@ -104,17 +118,23 @@ impl Node {
         membership.begin().await;
         helpers.push(spawn(membership.run()));
         let name = config.node.clone();
+        let batches = Arc::new(batch::Nudge::default());
         let coordinator = Coordinator::new(CoordinatorParts {
             config: (*config).clone(),
             store,
             definitions,
             directory,
             protection,
+            holds,
+            floor: floor.clone(),
+            caller,
             seams,
             cluster,
             shards: senders,
             telemetry,
+            batches: batches.clone(),
         });
+        helpers.push(spawn(batch::run(coordinator.clone(), batches)));
         Self { coordinator, name, shards, helpers }
     }
 

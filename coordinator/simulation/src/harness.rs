@@ -97,6 +97,7 @@ impl Run<'_> {
             world.trace.note(format_args!("{} ended {status}", saga.state.head.key));
             world.check_history(saga).await;
         }
+        world.check_logs().await;
         world.judge.ended(&world.participants.effects(), &sagas, &world.acknowledged(), &world.trace);
         let (trace, violations) = world.trace.take();
         let (boundaries, commits) = (world.faults.boundaries(), world.judge.commits());

@@ -3,6 +3,8 @@
 //! The rules are the checker's; what is here only feeds it, and adds what can be seen in a store alone: due times, retention,
 //! epochs, deadlines. It changes nothing. Invariant: it sees each durable change once, in the order in which they were made.
 
+mod auditing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -75,6 +77,9 @@ impl Judge {
         }
         for what in [wakes(commit, &saga), keeps(commit, &saga), heeds_deadline(&saga)].into_iter().flatten() {
             trace.violated("I5", format!("saga {}: {what}", commit.key));
+        }
+        if let Some(what) = auditing::unaccounted(commit) {
+            trace.violated("audit", format!("saga {}: {what}", commit.key));
         }
     }
 

@@ -132,7 +132,12 @@ impl Place {
                     }
                 }
                 () = sleep(deploy) => {
-                    node.stop(GRACE).await;
+                    // A process that dies on its way out never says that it is out.
+                    tokio::select! {
+                        biased;
+                        _ = process.stopped() => {}
+                        () = node.stop(GRACE) => {}
+                    }
                     world.set_node(self.machine, None);
                     process.kill();
                     self.move_on();

@@ -225,7 +225,7 @@ impl Store for SimulatedStore {
         self.ask("list", self.world.store.list(filter, after, limit)).await
     }
 
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
         self.ask("count", self.world.store.count(filter)).await
     }
 
@@ -311,6 +311,49 @@ impl Store for SimulatedStore {
 
     async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
         self.ask("all_participants", self.world.store.all_participants()).await
+    }
+
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
+        self.ask("glance", self.world.store.glance()).await
+    }
+
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        let asked = async { Ok(self.world.store.append(lease, op, entries).await) };
+        self.ask("append", asked).await.unwrap_or_else(|error| Err(CommitError::Ambiguous(Box::new(error))))
+    }
+
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        self.ask("read_log", self.world.store.read_log(shard, log, from, limit)).await
+    }
+
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
+        self.ask("log_span", self.world.store.log_span(shard, log)).await
+    }
+
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
+        self.ask("trim_log", self.world.store.trim_log(lease, log, below)).await
+    }
+
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
+        self.ask("put_document", self.world.store.put_document(kind, id, body, expected)).await
+    }
+
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        self.ask("get_document", self.world.store.get_document(kind, id)).await
+    }
+
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        self.ask("list_documents", self.world.store.list_documents(kind, after, limit)).await
+    }
+
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
+        self.ask("delete_document", self.world.store.delete_document(kind, id, expected)).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

@@ -25,6 +25,7 @@ use super::table::Table;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::with_sources;
+use crate::holds::Holds;
 use crate::participant::Directory;
 use crate::seam::{Running, Seams, sleep};
 
@@ -39,6 +40,7 @@ pub(crate) struct Membership {
     pub(crate) config: Arc<RuntimeConfig>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) definitions: Definitions,
+    pub(crate) holds: Arc<Holds>,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) started_at: Timestamp,
     /// Whether it has said that it is there.
@@ -196,6 +198,8 @@ struct Seen {
 impl Membership {
     /// The first look, before a node takes requests. A store that doesn't answer is asked again by [`Self::run`].
     pub(crate) async fn begin(&self) {
+        // Before the first shard is taken: until then everything is held.
+        self.read_holds().await;
         if let Some(seen) = self.look().await {
             // Before the first shard is taken: what the others saw may be more than the store has.
             self.note_others(&seen);
@@ -227,13 +231,27 @@ impl Membership {
             let others = self.note_others(&seen);
             talks.retain(|name, _| others.iter().any(|node| node.name == *name));
             if !others.is_empty() {
-                // Another node may have registered or deprecated something, and its word may have been lost.
+                // Another node may have registered, deprecated or paused something, and its word may have been lost.
                 self.definitions.look_again();
+            }
+            if !others.is_empty() || !self.holds.are_known() {
+                self.read_holds().await;
             }
             for node in others {
                 self.talk(&mut talks, node, news);
             }
             self.forget_the_dead(&seen).await;
+        }
+    }
+
+    async fn read_holds(&self) {
+        match self.holds.read().await {
+            Ok(()) => {}
+            Err(error) if error.is_said_by_store() => {}
+            Err(error) => {
+                let error = with_sources(&error);
+                tracing::warn!(error, "the store doesn't say which definitions are paused; trying again");
+            }
         }
     }
 

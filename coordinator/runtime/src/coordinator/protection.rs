@@ -23,9 +23,12 @@ impl Coordinator {
         self.inner.protection.all()
     }
 
-    /// All that an open saga waits for: as [`standing::waits`], and what its participants' breakers and limits hold back, as far
+    /// All that an open saga waits for: as [`standing::waits`], what its participants' breakers and limits hold back, or that its definition is paused, as far
     /// as this node has the saga.
     pub fn waits(&self, saga: &Saga) -> Vec<Waiting> {
+        if let Some(held) = self.held_by_definition(saga) {
+            return vec![held];
+        }
         let held = self.held(saga);
         let mut waits = standing::waits(saga);
         waits.retain(|waiting| !held.iter().any(|it| (it.step, it.operation) == (waiting.step, waiting.operation)));

@@ -55,7 +55,7 @@ pub use discovery::{
 pub use egress::{Allow, Egress, InvalidAllow, Refused};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use grpc::{GrpcCaller, REPLY_BYTES_MAX};
-pub use http::HttpCaller;
+pub use http::{HttpCaller, HttpPost};
 pub use members::{MEMBERS_MAX, Member, Membership, Origin as MemberOrigin};
 pub use outcome::{Meaning, Reading, classify};
 pub use reflection::{Problem as ReflectionProblem, ReflectionError, fetch_descriptors};

@@ -12,10 +12,12 @@ use amends_engine::saga::{OperationStatus, Saga};
 use amends_engine::time::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::holds::Holds;
 use crate::participant::protection::{Admission, Permit, Protection, Ticket, Wanted};
 
 use super::ShardEvent;
 use super::resident::CallId;
+use super::supervise::Shared;
 
 /// An operation that has been held back.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ enum Held {
     Waits(#[expect(dead_code, reason = "kept so that its place is kept")] Ticket),
     /// Its turn has come; its attempt hasn't begun yet.
     MayGo(Permit),
+    /// Its definition is paused.
+    Paused,
 }
 
 /// The permits and places of one saga.
@@ -35,8 +39,15 @@ pub(crate) struct Admissions {
 
 /// Where to ask.
 pub(crate) struct Door<'a> {
-    pub(crate) protection: &'a Arc<Protection>,
-    pub(crate) events: &'a mpsc::UnboundedSender<ShardEvent>,
+    protection: &'a Arc<Protection>,
+    holds: &'a Holds,
+    events: &'a mpsc::UnboundedSender<ShardEvent>,
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn new(shared: &'a Shared, events: &'a mpsc::UnboundedSender<ShardEvent>) -> Self {
+        Self { protection: &shared.protection, holds: &shared.holds, events }
+    }
 }
 
 impl Admissions {
@@ -44,13 +55,19 @@ impl Admissions {
     pub(crate) fn admit(&mut self, attempt: Attempt<'_>, door: &Door<'_>, now: Timestamp) -> bool {
         let Attempt { saga, step, operation, number } = attempt;
         let place = (step, operation);
+        let head = &saga.state.head;
+        if door.holds.must_wait(&head.key, &head.definition, door.events) {
+            // A place in the participant's queue, or a permit, is given up for it.
+            self.held.insert(place, Held::Paused);
+            return false;
+        }
         let permit = match self.held.remove(&place) {
             Some(Held::MayGo(permit)) => permit,
             Some(waits @ Held::Waits(_)) => {
                 self.held.insert(place, waits);
                 return false;
             }
-            None => match door.protection.ask(wanted(saga, step, operation, now), door.events) {
+            Some(Held::Paused) | None => match door.protection.ask(wanted(saga, step, operation, now), door.events) {
                 Admission::Now(permit) => permit,
                 Admission::Later(ticket) => {
                     self.held.insert(place, Held::Waits(ticket));
@@ -69,6 +86,16 @@ impl Admissions {
         true
     }
 
+    /// Its definition isn't paused any more.
+    pub(crate) fn go_on(&mut self) {
+        self.held.retain(|_, held| !matches!(held, Held::Paused));
+    }
+
+    /// Whether its definition holds back anything of it.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.held.values().any(|held| matches!(held, Held::Paused))
+    }
+
     /// The permit of an attempt that has begun.
     pub(crate) fn take(&mut self, call: CallId) -> Option<Permit> {
         self.permits.remove(&call)
@@ -78,8 +105,9 @@ impl Admissions {
         self.held.contains_key(&(step, operation))
     }
 
+    /// Whether it has a place or a permit that it would lose with its place in memory.
     pub(crate) fn holds_any(&self) -> bool {
-        !self.held.is_empty()
+        self.held.values().any(|held| !matches!(held, Held::Paused))
     }
 
     /// Leaves the queues in which the saga has nothing to wait for any more, and gives back what it doesn't use. Only between

@@ -95,6 +95,7 @@ impl Owner<'_> {
 
     /// Reads all that comes due within the window; pages come as [`ShardEvent::Scanned`].
     pub(super) fn scan(&mut self) {
+        self.trim_log();
         let until = self.context.seams.now() + self.context.config.window;
         let (shared, events, shard) = (self.context.shared.clone(), self.events.clone(), self.lease.shard);
         let after = self.horizon;

@@ -7,20 +7,23 @@
 //!   clock ─────►┘ handles it: apply ──────┴──► only then: calls, replies, notices
 //! ```
 //!
-//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `calls.rs` starts calls, `reading.rs`
+//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `holding.rs` goes on when it may again, `auditing.rs` writes the audit log, `calls.rs` starts calls, `reading.rs`
 //! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease, `telling.rs` counts and traces. Invariant: nothing is called, answered or told before the
 //! commit that says so; a lost shard drops all its memory and starts from the store.
 
 mod admission;
+mod auditing;
 mod calls;
+mod holding;
 mod load;
 mod overtaken;
 mod owner;
 mod reading;
 mod resident;
+mod scribe;
 mod supervise;
 mod telling;
-mod turn;
+pub(crate) mod turn;
 
 use std::sync::Arc;
 
@@ -30,14 +33,18 @@ use amends_engine::ids::SagaKey;
 use amends_engine::payload::Payload;
 use amends_engine::saga::SagaHead;
 use amends_engine::time::Timestamp;
-use amends_store::{CommitError, Committed, StoreError};
+use amends_store::{CommitError, Committed, Epoch, StoreError};
 use tokio::sync::{oneshot, watch};
 
+use crate::audit::Ticket;
 use crate::coordinator::{Answered, Progress};
 use crate::error::RequestError;
 use crate::participant::protection::{Permit, Who};
 use crate::stored::Revived;
 
+pub(crate) use auditing::{LogEnd, NoteRequest};
+pub(crate) use reading::OperationReading;
+pub(crate) use resident::Values;
 pub(crate) use supervise::{ShardContext, Shared, supervise};
 pub use telling::Waits;
 
@@ -60,11 +67,15 @@ pub(crate) enum Request {
     /// Start a saga.
     Start(Box<StartRequest>),
     /// Apply an event that somebody asked for.
-    Ask { key: SagaKey, event: Event, expected_revision: Option<u64>, reply: Reply },
+    Ask { key: SagaKey, event: Event, expected_revision: Option<u64>, reply: Reply, ticket: Option<Arc<Ticket>> },
+    /// Write something down.
+    Note(Box<NoteRequest>),
     /// Tell of every commit of a saga.
     Watch { key: SagaKey, reply: oneshot::Sender<watch::Receiver<Option<Progress>>> },
     /// Say what the sagas in memory wait for.
     Waits(oneshot::Sender<Waits>),
+    /// Say under which epoch the shard is owned.
+    Epoch(oneshot::Sender<Epoch>),
 }
 
 impl Request {
@@ -79,7 +90,11 @@ impl Request {
             Self::Ask { key, reply, .. } => {
                 let _ = reply.send(Err(error(&key)));
             }
-            Self::Watch { .. } | Self::Waits(_) => {}
+            Self::Note(note) => {
+                let why = "the shard whose log it belongs to is with another node just now, or is being taken over";
+                let _ = note.reply.send(Err(RequestError::Unavailable(why.to_owned())));
+            }
+            Self::Watch { .. } | Self::Waits(_) | Self::Epoch(_) => {}
         }
     }
 }
@@ -91,12 +106,18 @@ pub(crate) enum ShardEvent {
     Answered { key: SagaKey, event: Event },
     /// An attempt that was held back may begin.
     Admitted { who: Who, permit: Permit },
+    /// The saga's definition isn't paused any more.
+    Released { key: SagaKey },
     /// Commits were made, or not.
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.
     Loaded { key: SagaKey, loaded: Result<Option<Box<Revived>>, RequestError> },
     /// A page of the due index was read, up to `until` when `last`.
     Scanned { sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool },
+    /// The end of the audit log was read.
+    LogOpened(LogEnd),
+    /// Entries that belong to no saga were written, or not.
+    Appended(Result<Committed, CommitError>),
     /// The lease was renewed, or not.
     Renewed(Result<(), StoreError>),
 }

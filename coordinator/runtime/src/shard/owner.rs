@@ -11,12 +11,13 @@ use amends_engine::event::Event;
 use amends_engine::ids::SagaKey;
 use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
-use amends_engine::{begin, next_due_beside};
+use amends_engine::{begin, next_due_beside, standing};
 use amends_store::{CommitError, Committed, Lease, OpId};
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{self, Outbox};
 use crate::cluster::{Lost, Mark, Order, Place};
-use crate::committer::Pending;
+use crate::committer::{Pending, Write};
 use crate::coordinator::Progress;
 use crate::error::RequestError;
 use crate::participant::protection::{Permit, Who};
@@ -24,9 +25,10 @@ use crate::seam::Running;
 use crate::stored::report_unreadable;
 
 use super::admission::Door;
+use super::auditing::Auditing;
 use super::load::{Loading, Scanning};
 use super::overtaken::{Overtaken, says_so};
-use super::resident::{Resident, Staged, Work};
+use super::resident::{Resident, Staged, Values, Work};
 use super::supervise::ShardContext;
 use super::turn::{Admit, Change, CommitAt, Step};
 use super::{Request, ShardEvent, StartRequest};
@@ -79,6 +81,10 @@ pub(crate) struct Owner<'a> {
     pub(crate) ended: Option<Ended>,
     /// When the shard was last given up because a participant had seen a newer owner.
     pub(super) overtaken: Overtaken,
+    /// The shard's audit log.
+    pub(super) auditing: Auditing,
+    /// What others are to be told; `None`: nothing.
+    pub(super) outbox: Option<Outbox>,
 }
 
 /// What the loop's `select!` names.
@@ -98,6 +104,7 @@ impl<'a> Owner<'a> {
         orders: &mut watch::Receiver<Order>,
     ) -> Ended {
         self.scan();
+        self.open_log();
         loop {
             let now = self.context.seams.now();
             // At every turn, so that no flood of answers keeps the clock's turn, and with it the renewal, from coming.
@@ -141,7 +148,7 @@ impl<'a> Owner<'a> {
     /// Nothing is under way whose answer could still be recorded. What is being made durable is always waited for; calls and
     /// questions to the store are not, once it is `late`.
     fn has_settled(&self, late: bool) -> bool {
-        let durable = self.residents.values().all(|resident| resident.staged.is_none());
+        let durable = self.residents.values().all(|resident| resident.staged.is_none()) && !self.auditing.is_writing();
         durable && (late || (self.loading.is_empty() && self.residents.values().all(|it| it.calls.is_empty())))
     }
 
@@ -158,6 +165,7 @@ impl<'a> Owner<'a> {
             ShardEvent::Answered { key, event } if says_so(&event) && self.gives_up(&key, now) => {}
             ShardEvent::Answered { key, event } => self.work(&key, Work::event(event)),
             ShardEvent::Admitted { who, permit } => self.admitted(who, permit),
+            ShardEvent::Released { key } => self.released(&key),
             ShardEvent::Committed(results) => {
                 for (key, result) in results {
                     self.committed(&key, result);
@@ -165,6 +173,8 @@ impl<'a> Owner<'a> {
             }
             ShardEvent::Loaded { key, loaded } => self.loaded(&key, loaded),
             ShardEvent::Scanned { sagas, until, last } => self.scanned(sagas, until, last),
+            ShardEvent::LogOpened(end) => self.log_opened(end),
+            ShardEvent::Appended(result) => self.appended(result),
             ShardEvent::Renewed(result) => self.renewed(result),
         }
     }
@@ -199,14 +209,18 @@ impl<'a> Owner<'a> {
     fn asked(&mut self, request: Request) {
         match request {
             Request::Start(start) => self.start(*start),
-            Request::Ask { key, event, expected_revision, reply } => {
-                self.work(&key, Work::Apply { event, expected_revision, reply: Some(reply) });
+            Request::Ask { key, event, expected_revision, reply, ticket } => {
+                self.work(&key, Work::Apply { event, expected_revision, reply: Some(reply), ticket });
             }
+            Request::Note(note) => self.note(*note),
             Request::Watch { key, reply } => {
                 let now = self.residents.get(&key).and_then(Resident::progress);
                 let sender = self.watchers.entry(key).or_insert_with(|| watch::Sender::new(now));
                 // Whoever asked may have gone away.
                 let _ = reply.send(sender.subscribe());
+            }
+            Request::Epoch(reply) => {
+                let _ = reply.send(self.lease.epoch);
             }
             Request::Waits(reply) => {
                 let _ = reply.send(self.waits());
@@ -263,15 +277,16 @@ impl<'a> Owner<'a> {
     /// Applies all that is queued for a saga, in one commit.
     pub(crate) fn turn(&mut self, key: &SagaKey) {
         let now = self.context.seams.now();
-        let Some(resident) = self.residents.get_mut(key) else { return };
-        if resident.staged.is_some() || resident.queue.is_empty() {
+        let Some(resident) = self.residents.get(key) else { return };
+        if resident.staged.is_some() || resident.queue.is_empty() || self.waits_for_log(key) {
             return;
         }
+        let Some(resident) = self.residents.get_mut(key) else { return };
         let mut works: Vec<Work> = resident.queue.drain(..).collect();
         works.sort_by_key(Work::is_timer);
         let mut change = Change::new(resident.saga.clone());
         let mut done = Vec::with_capacity(works.len());
-        let door = Door { protection: &self.context.shared.protection, events: &self.events };
+        let door = Door::new(&self.context.shared, &self.events);
         let mut admissions = std::mem::take(&mut resident.admissions);
         for work in works {
             match resident.apply(&mut change, work, now, &mut |attempt| admissions.admit(attempt, &door, now)) {
@@ -299,10 +314,14 @@ impl<'a> Owner<'a> {
     /// Prepares a change and sends its commit on its way.
     fn stage(&mut self, key: &SagaKey, mut change: Change, works: Vec<Work>, now: Timestamp) {
         let Some(resident) = self.residents.get_mut(key) else { return };
-        let door = Door { protection: &self.context.shared.protection, events: &self.events };
+        let door = Door::new(&self.context.shared, &self.events);
+        let moved = resident.moved_to(&change, &self.context.shared.definitions);
         let Resident { compiled, values, payloads, admissions, .. } = resident;
+        let (mut anew, compiled) = (Values::default(), moved.as_ref().unwrap_or(compiled));
+        let values = if moved.is_some() { &mut anew } else { values };
         change.prepare(compiled, values, payloads, now, &mut |attempt| admissions.admit(attempt, &door, now));
         let is_start = change.saga.state.revision == 0;
+        let was = standing::status(&resident.saga);
         let differing = change.differing();
         let at = CommitAt {
             lease: self.lease,
@@ -311,22 +330,32 @@ impl<'a> Owner<'a> {
             now,
             retention: self.context.config.retention,
         };
-        let (saga, payloads, commit) = change.into_commit(&at);
-        if crate::planted::is("intent_after_call") {
+        let (saga, payloads, mut commit) = change.into_commit(&at);
+        let before = (!is_start).then_some(&resident.saga);
+        let written = self.outbox.as_mut().and_then(|outbox| {
+            let (entries, written) = outbox.entries(&alerts::Change { before, after: &saga, now });
+            commit.logs.extend(entries);
+            written
+        });
+        let audited = self.entries(was, &saga, &works, now);
+        let is_audited = !audited.is_empty();
+        commit.logs.extend(audited);
+        if let Some(resident) = self.residents.get_mut(key).filter(|_| crate::planted::is("intent_after_call")) {
             resident.saga = saga.clone();
             resident.payloads.extend(payloads.iter().cloned());
             self.start_calls(key);
         }
         let Some(resident) = self.residents.get_mut(key) else { return };
-        resident.staged = Some(Staged { saga, payloads, works, is_start, differing });
+        resident.staged = Some(Staged { saga, payloads, works, is_start, differing, is_audited, written, moved });
         let pending = Pending { commit, answer_to: self.events.clone() };
-        if self.context.commits.send(pending).is_err() {
+        if self.context.commits.send(Write::Commit(pending)).is_err() {
             self.ended = Some(Ended::Lost);
         }
     }
 
     fn committed(&mut self, key: &SagaKey, result: Result<Committed, CommitError>) {
         let Some(staged) = self.residents.get_mut(key).and_then(|resident| resident.staged.take()) else { return };
+        let written = staged.is_audited.then_some(result.is_ok());
         match result {
             Ok(committed) => {
                 if let Err(lost) = self.count(committed) {
@@ -336,14 +365,26 @@ impl<'a> Owner<'a> {
                     return;
                 }
                 self.tell(key, &staged, committed);
+                staged.is_accounted_for();
+                if let Some((outbox, written)) = self.outbox.as_ref().zip(staged.written) {
+                    outbox.confirmed(written);
+                }
                 self.is_durable(key, staged);
             }
-            Err(error) => self.not_committed(key, staged, &error),
+            Err(error) => {
+                if let Some((outbox, written)) = self.outbox.as_mut().zip(staged.written) {
+                    outbox.failed(written, &error);
+                }
+                self.not_committed(key, staged, &error);
+            }
+        }
+        if let Some(is_durable) = written {
+            self.log_written(is_durable);
         }
     }
 
     /// Remembers how far the shard has got, before anything is done about it: the store may forget.
-    fn count(&self, committed: Committed) -> Result<(), Lost> {
+    pub(super) fn count(&self, committed: Committed) -> Result<(), Lost> {
         let Lease { shard, epoch, nonce } = self.lease;
         let mark = Mark { shard, epoch, nonce, commits: committed.number() };
         self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }))
@@ -352,6 +393,7 @@ impl<'a> Owner<'a> {
     fn is_durable(&mut self, key: &SagaKey, staged: Staged) {
         let Some(resident) = self.residents.get_mut(key) else { return };
         resident.saga = staged.saga;
+        resident.moves(staged.moved);
         resident.payloads.extend(staged.payloads);
         for work in staged.works {
             resident.done(work, true, staged.is_start);
@@ -371,8 +413,13 @@ impl<'a> Owner<'a> {
                 tracing::error!(shard = self.lease.shard.0, saga = %key, %error, "the store has lost a confirmed change");
                 self.ended = Some(Ended::Doubtful);
             }
+            // Whether its entries are in the log isn't known: its end is read again.
+            CommitError::StaleLog { .. } | CommitError::Stale { .. } if staged.is_audited => {
+                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "starting again from the store");
+                self.ended = Some(Ended::Doubtful);
+            }
             // An earlier attempt did it: what the store has is the truth.
-            CommitError::Stale { .. } => {
+            CommitError::Stale { .. } | CommitError::StaleLog { .. } => {
                 self.context.shared.telemetry.tally.recount(self.lease);
                 self.reload(key, staged.works);
             }
@@ -439,6 +486,7 @@ impl<'a> Owner<'a> {
         resident.admissions.tidy(&resident.saga);
         let Some(resident) = self.residents.get(key) else { return };
         let due = next_due_beside(&resident.saga, |step, operation| resident.admissions.is_held(step, operation));
+        let due = due.filter(|_| !resident.admissions.is_paused());
         if resident.calls.is_empty() && !resident.admissions.holds_any() && self.may_leave(&resident.saga, due) {
             self.set_timer(key, None);
             self.residents.remove(key);
@@ -477,14 +525,12 @@ enum Tried {
 impl Resident {
     /// Applies one piece of work to a change in the making.
     fn apply(&self, change: &mut Change, work: Work, now: Timestamp, admit: Admit<'_>) -> Tried {
-        let Work::Apply { event, expected_revision, reply } = work else { return Tried::Done(work) };
+        let Work::Apply { event, expected_revision, .. } = &work else { return Tried::Done(work) };
         let found = change.revision();
         if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
-            let work = Work::Apply { event, expected_revision, reply };
             return Tried::Refused(work, RequestError::RevisionMoved { expected, found });
         }
-        let step = change.apply(&event, now, admit);
-        let work = Work::Apply { event, expected_revision, reply };
+        let step = change.apply(event, now, admit);
         match step {
             Step::Changed | Step::Same => Tried::Done(work),
             Step::Refused(error) => {

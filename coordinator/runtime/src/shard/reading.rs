@@ -13,10 +13,10 @@ use crate::error::with_sources;
 use crate::participant::{Meaning, Reading};
 
 /// One operation of one compiled definition.
-pub(super) struct OperationReading {
-    pub(super) compiled: Arc<Compiled>,
-    pub(super) step: StepIndex,
-    pub(super) operation: Operation,
+pub(crate) struct OperationReading {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) step: StepIndex,
+    pub(crate) operation: Operation,
 }
 
 impl Reading for OperationReading {

@@ -14,12 +14,16 @@ use amends_engine::saga::Saga;
 use amends_engine::standing;
 use amends_engine::time::Timestamp;
 
+use crate::alerts::Written;
+use crate::audit::Ticket;
 use crate::coordinator::{Answered, Progress, rests};
+use crate::definitions::Definitions;
 use crate::error::RequestError;
 use crate::seam::Running;
 use crate::snapshot::Snapshot;
 
 use super::admission::Admissions;
+use super::turn::Change;
 use super::{Reply, StartRequest};
 
 /// Names one call: step, operation, attempt.
@@ -40,6 +44,8 @@ pub(crate) enum Work {
         expected_revision: Option<u64>,
         /// Who waits.
         reply: Option<Reply>,
+        /// The call that the audit log has to tell of.
+        ticket: Option<Arc<Ticket>>,
     },
     /// Somebody starts a saga that is there already, or just begun: compare, and answer.
     Start(Box<StartRequest>),
@@ -48,7 +54,7 @@ pub(crate) enum Work {
 impl Work {
     /// Work that nobody waits for.
     pub(crate) fn event(event: Event) -> Self {
-        Self::Apply { event, expected_revision: None, reply: None }
+        Self::Apply { event, expected_revision: None, reply: None, ticket: None }
     }
 
     /// Timers come after answers that are already here (semantics A13).
@@ -92,6 +98,12 @@ pub(crate) struct Staged {
     pub(crate) is_start: bool,
     /// Steps of which a reply differed from the first one.
     pub(crate) differing: Vec<StepIndex>,
+    /// Whether its commit holds entries of the audit log.
+    pub(crate) is_audited: bool,
+    /// What others are told once it is durable.
+    pub(crate) written: Option<Written>,
+    /// The version of its definition that it moves to.
+    pub(crate) moved: Option<Arc<Compiled>>,
 }
 
 /// A saga in memory.
@@ -141,6 +153,21 @@ impl Resident {
             calls: BTreeMap::new(),
             timer: None,
             admissions: Admissions::default(),
+        }
+    }
+
+    /// The version that a change moves the saga to, where it does. Whoever asked for it has had it compiled.
+    pub(crate) fn moved_to(&self, change: &Change, definitions: &Definitions) -> Option<Arc<Compiled>> {
+        let (head, at) = (&change.saga.state.head, self.compiled.engine().version());
+        (head.version != at)
+            .then(|| definitions.compiled(&head.key.namespace, &head.definition, head.version))
+            .flatten()
+    }
+
+    /// The move is durable. What expressions have read was put together for the old version.
+    pub(crate) fn moves(&mut self, to: Option<Arc<Compiled>>) {
+        if let Some(compiled) = to {
+            (self.compiled, self.values) = (compiled, Values::default());
         }
     }
 

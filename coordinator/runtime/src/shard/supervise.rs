@@ -14,17 +14,20 @@ use amends_engine::time::Timestamp;
 use amends_store::{Lease, Nonce, ShardId, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{Alerts, Outbox};
 use crate::cluster::{Cluster, Order, Place, Table};
-use crate::committer::Pending;
+use crate::committer::Write;
 use crate::config::RuntimeConfig;
 use crate::definitions::Definitions;
 use crate::error::RequestError;
 use crate::floor::Floor;
+use crate::holds::Holds;
 use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
 use crate::telemetry::Telemetry;
 
+use super::auditing::Auditing;
 use super::overtaken::Overtaken;
 use super::owner::{Ended, Owner};
 use super::{Request, ShardEvent};
@@ -73,8 +76,11 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) caller: Arc<dyn ParticipantCaller>,
     pub(crate) protection: Arc<Protection>,
+    pub(crate) holds: Arc<Holds>,
     pub(crate) seams: Seams,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// Who tells others what happens; `None`: nobody is to be told.
+    pub(crate) alerts: Option<Arc<Alerts>>,
 }
 
 /// What a shard's owner needs for all its tenures.
@@ -84,7 +90,7 @@ pub(crate) struct ShardContext {
     pub(crate) config: Arc<RuntimeConfig>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) seams: Seams,
-    pub(crate) commits: mpsc::UnboundedSender<Pending>,
+    pub(crate) commits: mpsc::UnboundedSender<Write>,
     pub(crate) cluster: Arc<Cluster>,
 }
 
@@ -177,6 +183,14 @@ impl ShardContext {
         ended
     }
 
+    /// The shard's outbox; `None`: nobody is to be told of sagas.
+    async fn open_outbox(&self, lease: Lease) -> Result<Option<Outbox>, StoreError> {
+        match self.shared.alerts.clone().filter(|alerts| alerts.tells_of_sagas()) {
+            Some(alerts) => Outbox::open(alerts, self.shared.store.clone(), lease).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Whether the store of a frozen shard has again all that was confirmed. Reads only.
     async fn is_mended(&self) -> bool {
         let Ok(tenures) = self.shared.store.tenures().await else { return false };
@@ -245,6 +259,14 @@ async fn tenure(
     requests: &mut mpsc::Receiver<Request>,
     orders: &mut watch::Receiver<Order>,
 ) -> Ended {
+    let outbox = match context.open_outbox(lease).await {
+        Ok(outbox) => outbox,
+        Err(error) => {
+            let error = crate::error::with_sources(&error);
+            tracing::warn!(shard = lease.shard.0, error, "the shard's outbox can't be read; trying again");
+            return Ended::Doubtful;
+        }
+    };
     let (events, own) = mpsc::unbounded_channel();
     let owner = Owner {
         context,
@@ -263,6 +285,8 @@ async fn tenure(
         leaving: None,
         ended: None,
         overtaken,
+        auditing: Auditing::new(lease.shard, asked_at),
+        outbox,
     };
     owner.run(own, requests, orders).await
 }

@@ -171,6 +171,7 @@ impl Change {
             due: due(&self.saga, at.now),
             index: index_row(&self.saga),
             retain_until: (!open).then(|| at.now + at.retention),
+            logs: Vec::new(),
         };
         (self.saga, self.payloads, commit)
     }
@@ -203,6 +204,8 @@ fn index_row(saga: &Saga) -> IndexRow {
         labels: head.labels.clone(),
         started_at: saga.state.started_at,
         open: !saga.state.phase.is_terminal(),
+        held_up_at: standing::held_up_at(saga).cloned(),
+        acknowledged: saga.state.acknowledgement.is_some(),
     }
 }
 

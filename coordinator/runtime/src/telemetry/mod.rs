@@ -11,6 +11,7 @@
 //! as one without, which the simulation's replay shows. Invariant: payloads, messages and the reasons that participants give are
 //! never in a metric or a span.
 
+mod alerts;
 pub mod bounded;
 pub mod context;
 pub mod meter;
@@ -21,9 +22,10 @@ pub mod tally;
 
 use std::sync::Arc;
 
+pub use alerts::AlertMeters;
 pub use context::TraceContext;
 pub use meter::{Counter, Sample, Source, Timing};
-pub use runtime::RuntimeMeters;
+pub use runtime::{RuntimeMeters, Totals};
 pub(crate) use runtime::{code_word, outcome_word};
 pub use spans::{SpanFacts, SpanKind, Spans};
 pub use tally::{Kind, Tally};
@@ -33,6 +35,8 @@ pub use tally::{Kind, Tally};
 pub struct Telemetry {
     /// What is counted as it happens.
     pub meters: RuntimeMeters,
+    /// What becomes of messages to webhooks.
+    pub alerts: AlertMeters,
     /// What is open.
     pub tally: Tally,
     /// Where spans go; `None`: traces of callers are handed through, and nothing is told.

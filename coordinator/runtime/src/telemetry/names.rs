@@ -114,12 +114,25 @@ metrics! {
     // Shards.
     SHARDS = Kind::Gauge, "amends_shards", ["state"],
         "Shards as this node sees them: owned (by it), elsewhere, unowned or frozen";
+    AUDIT_LEFT_OUT = Kind::Counter, "amends_audit_left_out_total", [],
+        "Refused attempts, and repeats that changed nothing, that have no entry in the audit log because there were too many";
+    AUDIT_LOST = Kind::Counter, "amends_audit_lost_total", [],
+        "Entries that couldn't be written to the audit log; this node's own log has what they would have said";
     SHARD_ACQUISITIONS = Kind::Counter, "amends_shard_acquisitions_total", [],
         "Shards that this node acquired: at its start, by a hand-over or by a take-over";
     TAKEN_OVER_SAGAS = Kind::Counter, "amends_taken_over_sagas_total", [],
         "Sagas with work due that were loaded when a shard was acquired";
     SHARD_RECOVERY = Kind::Histogram(RECOVERIES), "amends_shard_recovery_seconds", [],
         "Time from asking for a shard until all of its due sagas were in memory";
+    // Webhooks.
+    WEBHOOK_DELIVERED = Kind::Counter, "amends_webhook_delivered_total", ["webhook"],
+        "Messages that a webhook has taken";
+    WEBHOOK_FAILED_ATTEMPTS = Kind::Counter, "amends_webhook_failed_attempts_total", ["webhook"],
+        "Attempts to deliver a message to a webhook that failed; all but dropped messages are tried again";
+    WEBHOOK_DROPPED = Kind::Counter, "amends_webhook_dropped_total", ["webhook", "reason"],
+        "Messages to a webhook that were given up: too_old, too_many, refused, unreadable or gave_up";
+    WEBHOOK_OLDEST = Kind::Gauge, "amends_webhook_oldest_undelivered_age_seconds", ["webhook"],
+        "Age of the oldest message that this node is trying to deliver to a webhook; 0 where there is none";
     // The API.
     REQUESTS = Kind::Counter, "amends_requests_total", ["method", "code"],
         "Requests of the API over gRPC and HTTP that were answered, by gRPC method and status code";

@@ -4,6 +4,7 @@
 //! don't.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct RuntimeMeters {
     names: Names,
     /// Whose series are there: bounded, since their names are.
     seen: Mutex<BTreeSet<String>>,
+    totals: Sums,
     started: Counter,
     ended: Counter,
     turned_back: Counter,
@@ -37,8 +39,32 @@ pub struct RuntimeMeters {
     nondeterministic: Counter,
     losses: Counter,
     acquisitions: Counter,
+    audit_left_out: Counter,
+    audit_lost: Counter,
     taken_over: Counter,
     recovery: Timing,
+}
+
+/// How many sagas this node has started and ended since it began, over all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Whose first commit is durable.
+    pub started: u64,
+    /// COMPLETED.
+    pub completed: u64,
+    /// COMPENSATED.
+    pub compensated: u64,
+    /// FORCE_STOPPED.
+    pub force_stopped: u64,
+}
+
+/// The same, as they are counted.
+#[derive(Debug, Default)]
+struct Sums {
+    started: AtomicU64,
+    completed: AtomicU64,
+    compensated: AtomicU64,
+    force_stopped: AtomicU64,
 }
 
 /// Which names have series of their own.
@@ -61,6 +87,7 @@ impl Default for RuntimeMeters {
                 participants: Bounded::new(NAMES_MAX),
             },
             seen: Mutex::default(),
+            totals: Sums::default(),
             started: Counter::new(names::SAGAS_STARTED, &[]),
             ended: Counter::new(names::SAGAS_ENDED, &[]),
             turned_back: Counter::new(names::SAGAS_TURNED_BACK, &[]),
@@ -71,6 +98,8 @@ impl Default for RuntimeMeters {
             nondeterministic: Counter::new(names::NONDETERMINISTIC, &[]),
             losses: Counter::new(names::STORE_LOSSES, &[&[]]),
             acquisitions: Counter::new(names::SHARD_ACQUISITIONS, &[&[]]),
+            audit_left_out: Counter::new(names::AUDIT_LEFT_OUT, &[&[]]),
+            audit_lost: Counter::new(names::AUDIT_LOST, &[&[]]),
             taken_over: Counter::new(names::TAKEN_OVER_SAGAS, &[&[]]),
             recovery: Timing::new(names::SHARD_RECOVERY, &[&[]]),
         }
@@ -83,14 +112,48 @@ impl RuntimeMeters {
         &self.names
     }
 
+    /// How many sagas were started and ended here so far.
+    pub fn totals(&self) -> Totals {
+        let Sums { started, completed, compensated, force_stopped } = &self.totals;
+        let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
+        Totals {
+            started: read(started),
+            completed: read(completed),
+            compensated: read(compensated),
+            force_stopped: read(force_stopped),
+        }
+    }
+
     /// Has all of it exported.
     pub fn register(&self, registry: &mut Registry) {
         let Self {
-            names: _, seen: _, started, ended, turned_back, duration, attempts, attempt_duration, retries, ..
+            names: _,
+            seen: _,
+            totals: _,
+            started,
+            ended,
+            turned_back,
+            duration,
+            attempts,
+            attempt_duration,
+            retries,
+            ..
         } = self;
-        let Self { nondeterministic, losses, acquisitions, taken_over, recovery, .. } = self;
-        let counters =
-            [started, ended, turned_back, attempts, retries, nondeterministic, losses, acquisitions, taken_over];
+        let Self { nondeterministic, losses, acquisitions, audit_left_out, audit_lost, taken_over, recovery, .. } =
+            self;
+        let counters = [
+            started,
+            ended,
+            turned_back,
+            attempts,
+            retries,
+            nondeterministic,
+            losses,
+            acquisitions,
+            audit_left_out,
+            audit_lost,
+            taken_over,
+        ];
         counters.iter().for_each(|counter| counter.register(registry));
         [duration, attempt_duration, recovery].iter().for_each(|timing| timing.register(registry));
     }
@@ -110,6 +173,7 @@ impl RuntimeMeters {
     pub(crate) fn started(&self, namespace: &Namespace, definition: &DefinitionName) {
         let [namespace, definition] = self.pair(namespace, definition);
         self.started.one(&[namespace, definition]);
+        self.totals.started.fetch_add(1, Ordering::Relaxed);
         if !self.first(&format!("{namespace}/{definition}")) {
             return;
         }
@@ -127,6 +191,15 @@ impl RuntimeMeters {
         let [namespace, definition] = self.pair(of.0, of.1);
         let values = [namespace, definition, status.as_str()];
         self.ended.one(&values);
+        let sum = match status {
+            StatusWord::Completed => Some(&self.totals.completed),
+            StatusWord::Compensated => Some(&self.totals.compensated),
+            StatusWord::ForceStopped => Some(&self.totals.force_stopped),
+            _ => None,
+        };
+        if let Some(sum) = sum {
+            sum.fetch_add(1, Ordering::Relaxed);
+        }
         self.duration.observe(&values, took.as_secs_f64());
     }
 
@@ -164,6 +237,16 @@ impl RuntimeMeters {
     /// The store has lost what it had confirmed.
     pub(crate) fn store_lost(&self) {
         self.losses.one(&[]);
+    }
+
+    /// An entry couldn't be written to the audit log.
+    pub fn audit_lost(&self) {
+        self.audit_lost.one(&[]);
+    }
+
+    /// An attempt has no entry in the audit log.
+    pub(crate) fn audit_left_out(&self) {
+        self.audit_left_out.one(&[]);
     }
 
     /// A shard was acquired.

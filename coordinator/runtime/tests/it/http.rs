@@ -9,3 +9,4 @@ mod egress;
 mod server;
 mod signing;
 mod tls;
+mod webhooks;

@@ -132,7 +132,7 @@ impl World {
     }
 }
 
-fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
+pub(crate) fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
     std::fs::write(folder.join("echo.proto"), PROTO).expect("written");
     let mut compiler = protox::Compiler::new([folder]).expect("a compiler");
     compiler.open_file("echo.proto").expect("valid");

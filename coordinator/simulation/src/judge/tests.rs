@@ -65,8 +65,11 @@ impl Court {
                 labels: Vec::new(),
                 started_at: NOW,
                 open: true,
+                held_up_at: None,
+                acknowledged: false,
             },
             retain_until: None,
+            logs: Vec::new(),
         }
     }
 

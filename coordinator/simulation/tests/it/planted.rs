@@ -11,6 +11,7 @@ use crate::support::{assert_clean, library, number, run_seed};
 fn plant(bug: &str) -> Option<Conduct> {
     let (in_engine, conduct) = match bug {
         "intent_after_call" | "told_before_commit" | "no_fence" => (None, None),
+        "audit_entry_left_out" | "audit_chain_begins_anew" => (None, None),
         "unknown_read_as_rejected" => (Some(Bug::UnknownReadAsRejected), None),
         "attempt_forgotten_at_take_over" => (Some(Bug::AttemptForgottenAtTakeOver), None),
         "predecessor_compensated_first" => (Some(Bug::PredecessorCompensatedFirst), None),

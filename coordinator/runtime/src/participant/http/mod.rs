@@ -8,6 +8,7 @@
 
 mod connect;
 mod line;
+mod post;
 mod sign;
 mod wire;
 
@@ -25,6 +26,7 @@ use crate::error::with_sources;
 use crate::seam::Seams;
 use connect::Connector;
 use line::{Line, Taken};
+pub use post::HttpPost;
 
 /// Calls HTTP participants.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ pub(super) fn request(
 }
 
 /// As browsers write it: without the scheme's own port.
-fn host(endpoint: &Endpoint) -> &str {
+pub(super) fn host(endpoint: &Endpoint) -> &str {
     let own_port = if endpoint.is_tls() { ":443" } else { ":80" };
     endpoint.authority().strip_suffix(own_port).unwrap_or_else(|| endpoint.authority())
 }
@@ -168,7 +168,7 @@ fn is_reason(reason: &str) -> bool {
 }
 
 /// In seconds, or as a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let said = text(headers, "retry-after")?;
     if let Ok(seconds) = said.trim().parse() {
         return Some(Duration::from_secs(seconds));

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::server::{Caller, Seen, Server, Setting, answer, notify};
 
-const NEW: &[u8] = b"an entirely new secret of 37 bytes...";
-const OLD: &[u8] = b"the old one, on its way out.";
+pub(super) const NEW: &[u8] = b"an entirely new secret of 37 bytes...";
+pub(super) const OLD: &[u8] = b"the old one, on its way out.";
 
 /// HMAC by RFC 2104, without the library that signs.
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::digest([&pad(0x5c)[..], &inner[..]].concat()).to_vec()
 }
 
-fn is_signed_by(seen: &Seen, key: &[u8], now: u64) -> bool {
+pub(super) fn is_signed_by(seen: &Seen, key: &[u8], now: u64) -> bool {
     let (id, time) = (seen.header("webhook-id").unwrap(), seen.header("webhook-timestamp").unwrap());
     assert!(time.parse::<u64>().unwrap().abs_diff(now / 1000) <= 300, "too old");
     let expected = hmac(key, format!("{id}.{time}.{}", seen.body).as_bytes());
@@ -29,7 +29,7 @@ fn is_signed_by(seen: &Seen, key: &[u8], now: u64) -> bool {
     decoded.into_iter().any(|signature| signature == expected)
 }
 
-fn secret(folder: &Path, name: &str, key: &[u8]) -> SecretReference {
+pub(super) fn secret(folder: &Path, name: &str, key: &[u8]) -> SecretReference {
     let path = folder.join(name);
     std::fs::write(&path, format!("whsec_{}\n", BASE64_STANDARD.encode(key))).unwrap();
     SecretReference::parse(&format!("file:{}", path.display())).unwrap()
