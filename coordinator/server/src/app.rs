@@ -13,8 +13,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_runtime::alerts::Alerts;
 use amends_runtime::participant::{
-    Callers, Directory, Egress, FollowSettings, Follower, GrpcCaller, HttpCaller, REPLY_BYTES_MAX,
+    Callers, Directory, Egress, FollowSettings, Follower, GrpcCaller, HttpCaller, HttpPost, Keyring, Outgoing,
+    REPLY_BYTES_MAX,
 };
 use amends_runtime::seam::{Running, Seams};
 use amends_runtime::telemetry::Spans;
@@ -29,9 +31,11 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
+use crate::audit::Accounts;
 use crate::auth::{self, Auth};
 use crate::channels::Channels;
-use crate::config::ServerConfig;
+use crate::config::{ConfigError, ServerConfig};
+use crate::console::{self, Console};
 use crate::discovery::Finder;
 use crate::error::{Error, chain};
 use crate::front_door::{self, Connections, FrontDoor, Networks, guarded, serve_http};
@@ -130,6 +134,7 @@ impl App {
             seams: seams.clone(),
             refresh: config.discovery.refresh,
         }));
+        let alerts = alerts(&config, &outgoing, &seams, &telemetry).await?;
         let registry = Registry::load(store.clone(), directory.clone(), seams.clone(), outgoing).await?;
         let callers = Arc::new(Callers::new(directory.clone(), grpc, http));
         let channels = Channels::new(tls.nodes.clone());
@@ -147,11 +152,15 @@ impl App {
             seams,
             telemetry,
         };
-        let node = Node::start(parts).await;
+        let node = Node::start_telling(parts, alerts.clone()).await;
         metrics.add_node(node.coordinator(), otlp.as_ref());
+        metrics.add_alerts(node.coordinator(), alerts.clone());
         metrics.add_outside(node.coordinator(), &tls.keeper);
         let info = backend.store().info();
         tracing::info!(store = info.kind, id = info.id, shards = info.shards, survives = info.durability, "store open");
+        let (draining, work) = (CancellationToken::new(), TaskTracker::new());
+        let accounts =
+            Accounts::new(node.coordinator().clone(), channels.clone(), auth.clone(), work.clone(), draining.clone());
         let api = Api {
             coordinator: node.coordinator().clone(),
             registry,
@@ -160,8 +169,10 @@ impl App {
             channels,
             auth,
             door,
-            draining: CancellationToken::new(),
-            work: TaskTracker::new(),
+            alerts,
+            accounts,
+            draining,
+            work,
         };
         Ok(Self { config, backend, listeners, grpc_address, http_address, node, api, metrics, otlp, tls })
     }
@@ -211,6 +222,17 @@ impl App {
             .map_err(|error| Error::Serve { what: "gRPC", source: Box::new(error) })?;
         let bound = grpc::bound(&config.limits);
         let calls = Calls::new(routes.clone(), &bound);
+        let rates = Arc::new(console::Rates::default());
+        tokio::spawn(console::keep(rates.clone(), node.coordinator().telemetry().clone(), draining.clone()));
+        let console = Console {
+            rates,
+            calls: calls.clone(),
+            auth: api.auth.clone(),
+            is_tls: tls.listeners.is_some(),
+            node: config.node.clone(),
+            draining: draining.clone(),
+            work: api.work.clone(),
+        };
         let gateway = Gateway::new(calls, config.limits.clone(), draining.clone(), api.work.clone())
             .map_err(|error| Error::Serve { what: "HTTP", source: Box::new(error) })?;
         let pages = Pages { grpc: grpc_address, readiness: is_ready, keeper: tls.keeper.clone() };
@@ -224,7 +246,7 @@ impl App {
             }
             None => (None, page),
         };
-        let router = http::router(pages, gateway, beside, guard, &api.auth);
+        let router = http::router(pages, gateway, beside, console::router(console), guard, &api.auth);
         let (grpc_door, http_door) = doors(&config);
         let over = |listener, application, door, what| {
             guarded(Listener::new(listener, tls.listeners.clone(), application), door, what)
@@ -357,6 +379,24 @@ async fn end(mut serving: Serving, grace: Duration) {
     }
 }
 
+/// What tells others what happens, once its secrets were read; `None`: nobody is to be told.
+async fn alerts(
+    config: &ServerConfig,
+    outgoing: &Outgoing,
+    seams: &Seams,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Option<Arc<Alerts>>, Error> {
+    let unusable = |(key, problem)| Error::Config(ConfigError::Value { key, problem });
+    let settings = config.alerts.settings().map_err(unusable)?;
+    let references: Vec<_> = settings.webhooks.iter().flat_map(|webhook| webhook.target.secrets.clone()).collect();
+    let keyring: Arc<Keyring> = outgoing.keyring.clone();
+    let loaded =
+        tokio::task::spawn_blocking(move || references.iter().try_for_each(|reference| keyring.load(reference)));
+    loaded.await.map_err(|_| Error::Broken("reading secrets"))??;
+    let post = Arc::new(HttpPost::new(outgoing.clone(), seams.clone()));
+    Ok(Alerts::new(settings, &config.node, post, seams.clone(), telemetry.clone()))
+}
+
 fn runtime(config: &ServerConfig, grpc: SocketAddr) -> RuntimeConfig {
     let scheme = if config.tls.files().is_some() { "https" } else { "http" };
     RuntimeConfig {
@@ -365,6 +405,7 @@ fn runtime(config: &ServerConfig, grpc: SocketAddr) -> RuntimeConfig {
         lease: config.sagas.lease,
         heartbeat: HEARTBEAT.min(config.sagas.lease / 5),
         retention: config.sagas.retention,
+        audit_retention: config.audit.retention,
         residents_max: config.limits.sagas_per_shard,
         requests_max: config.limits.requests_per_shard,
         input_bytes_max: config.limits.input_bytes,

@@ -77,6 +77,9 @@ pub enum Error {
     /// `telemetry.otlp.endpoint` can't be used.
     #[error("telemetry.otlp.endpoint: no way to a collector can be made of it")]
     Otlp(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A webhook's secret can't be used.
+    #[error("alerts.webhooks.secrets: messages can't be signed")]
+    Secret(#[from] amends_runtime::participant::SecretError),
     /// Logging was set up already, by somebody else.
     #[error("logging can't be set up")]
     Log(#[source] Box<dyn std::error::Error + Send + Sync>),

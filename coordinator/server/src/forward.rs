@@ -247,7 +247,7 @@ mod tests {
                 assert_eq!(names, expected, "{}", rpc.full_name());
             }
         }
-        assert_eq!(forwarded, 10, "Start, Watch, Cancel, CompleteStep, and six operations");
+        assert_eq!(forwarded, 13, "Start, Watch, Cancel, CompleteStep, and nine operations");
         let reads = ["Sagas/Get", "Sagas/List", "Sagas/ListHistory", "Definitions/Register", "Cluster/ListNodes"];
         assert!(reads.iter().all(|method| reader(&format!("/amends.v1.{method}")).is_none()), "any node can");
     }

@@ -11,10 +11,12 @@
 //! `grpc/status.rs` for what an error looks like outside.
 
 pub mod app;
+mod audit;
 pub mod auth;
 pub mod backup;
 mod channels;
 pub mod config;
+mod console;
 mod discovery;
 pub mod doctor;
 mod error;

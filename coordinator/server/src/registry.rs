@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_engine::ids::{Namespace, ParticipantName};
-use amends_runtime::participant::protection::{Limits, LimitsChange};
+use amends_runtime::participant::protection::{BreakerMode, Limits, LimitsChange};
 use amends_runtime::participant::{Directory, Endpoint, Outgoing, Registration, SourceKind};
 use amends_runtime::seam::Seams;
 use amends_store::{ParticipantRecord, Store, StoreError};
@@ -151,6 +151,24 @@ impl Registry {
         self.change(namespace, name, expected_revision, &principal, |registered| {
             let registered = registered.ok_or_else(|| Refusal::NoSuchParticipant(name.to_string()))?;
             Ok(registered.with_limits(limits.clone(), Some(change.clone())))
+        })
+        .await
+    }
+
+    /// Changes what a participant's breaker does, and nothing else of its limits.
+    pub(crate) async fn set_breaker(
+        &self,
+        namespace: &Namespace,
+        name: &ParticipantName,
+        breaker: BreakerMode,
+        change: LimitsChange,
+        expected_revision: Option<u64>,
+    ) -> Result<ParticipantRecord, Refusal> {
+        let principal = change.principal.clone();
+        self.change(namespace, name, expected_revision, &principal, |registered| {
+            let registered = registered.ok_or_else(|| Refusal::NoSuchParticipant(name.to_string()))?;
+            let limits = Limits { breaker, ..registered.limits.clone() };
+            Ok(registered.with_limits(limits, Some(change.clone())))
         })
         .await
     }

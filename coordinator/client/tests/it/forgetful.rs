@@ -54,6 +54,10 @@ impl Sagas for Forgetful {
         self.answer("list", self.behind.clone().list(request).await)
     }
 
+    async fn count(&self, request: Request<v1::CountSagasRequest>) -> Result<Response<v1::CountSagasResponse>, Status> {
+        self.behind.clone().count(request).await
+    }
+
     async fn list_history(
         &self,
         request: Request<v1::ListHistoryRequest>,

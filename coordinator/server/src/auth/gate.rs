@@ -16,6 +16,7 @@ use super::role::{Reach, Role};
 use super::table::{self, Needs, Row};
 use super::target::{self, About, Target};
 use super::{Auth, Caller};
+use crate::audit::Accounts;
 use crate::config::LimitsConfig;
 use crate::forward::{PREFIX, Whole, message_of, read_whole};
 use crate::front_door::{FrontDoor, Pass};
@@ -28,6 +29,7 @@ pub(crate) struct Gate {
     pub(crate) door: FrontDoor,
     pub(crate) coordinator: Coordinator,
     pub(crate) limits: LimitsConfig,
+    pub(crate) accounts: Accounts,
 }
 
 /// A method that isn't in the table: whoever has a name learns that it isn't there.
@@ -37,7 +39,7 @@ const UNKNOWN: Row = Row { path: "", needs: Needs::Name, about: About::Nothing, 
 pub(crate) async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     match gate.judge(request).await {
         Ok((request, _pass)) => readable(next.run(request).await),
-        Err(refusal) => refused(refusal),
+        Err(status) => status.into_http(),
     }
 }
 
@@ -53,7 +55,7 @@ pub(crate) async fn page(State(auth): State<Auth>, request: Request, next: Next)
 }
 
 impl Gate {
-    async fn judge(&self, request: Request) -> Result<(Request, Pass), Refusal> {
+    async fn judge(&self, request: Request) -> Result<(Request, Pass), Status> {
         let (mut parts, body) = request.into_parts();
         let row = table::method(parts.uri.path()).unwrap_or(&UNKNOWN);
         if row.needs == Needs::Nothing {
@@ -62,7 +64,14 @@ impl Gate {
         }
         let mut caller = self.auth.identify(parts.uri.path(), &mut parts.headers, &parts.extensions).await?;
         let pass = self.enter(&caller, row)?;
-        let body = self.permit(&mut caller, row, body).await?;
+        let body = match self.permit(&mut caller, row, body).await {
+            Ok(body) => body,
+            Err((refusal, body)) => {
+                let status = Status::from(refusal);
+                self.accounts.denied(row.path, &caller, body, &status).await;
+                return Err(status);
+            }
+        };
         parts.extensions.insert(caller);
         Ok((Request::from_parts(parts, body), pass))
     }
@@ -73,20 +82,24 @@ impl Gate {
         self.door.admit(counted, row.load)
     }
 
-    async fn permit(&self, caller: &mut Caller, row: &Row, body: Body) -> Result<Body, Refusal> {
+    /// The request's body, whether it may be made or not; where it may not, as far as it was read.
+    async fn permit(&self, caller: &mut Caller, row: &Row, body: Body) -> Result<Body, (Refusal, Body)> {
         if caller.is_anybody() {
             return Ok(body);
         }
         match row.needs {
             Needs::Nothing | Needs::Name => Ok(body),
             Needs::Node if caller.is_node() => Ok(body),
-            Needs::Node => Err(denied(caller, row)),
+            Needs::Node => Err((denied(caller, row), body)),
             Needs::Roles(_) if caller.is_node() => Ok(body),
             // Before anything is read of somebody who may not call it at all.
-            Needs::Roles(roles) if !caller.may(roles, Reach::Anywhere) => Err(denied(caller, row)),
+            Needs::Roles(roles) if !caller.may(roles, Reach::Anywhere) => Err((denied(caller, row), body)),
             Needs::Roles(roles) => {
-                let (target, body) = self.target(row, body).await?;
-                caller.payloads = self.judge_target(caller, roles, &target, row).await?;
+                let (target, body) = self.target(row, body).await.map_err(|refusal| (refusal, Body::empty()))?;
+                match self.judge_target(caller, roles, &target, row).await {
+                    Ok(payloads) => caller.payloads = payloads,
+                    Err(refusal) => return Err((refusal, body)),
+                }
                 Ok(body)
             }
         }

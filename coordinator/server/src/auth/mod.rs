@@ -49,6 +49,15 @@ pub use table::{Load, METHODS, Needs, PAGES, Row};
 pub use target::About;
 pub use token::{NoRandom, Secret};
 
+/// Whether the gate would let somebody call a method about something; for what is worth showing to them.
+pub(crate) fn permits(caller: &Caller, method: &str, reach: Reach<'_>) -> bool {
+    match table::method(method).map(|row| row.needs) {
+        Some(Needs::Roles(roles)) => caller.may(roles, reach),
+        Some(Needs::Name | Needs::Nothing) => true,
+        Some(Needs::Node) | None => false,
+    }
+}
+
 /// How often the files are looked at again.
 const RELOAD: Duration = Duration::from_secs(1);
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+pub(crate) use amends_runtime::Pattern;
 use serde::Deserialize;
 
 /// What somebody may be. `docs/access.md` has for each what it may call.
@@ -49,38 +50,6 @@ impl fmt::Display for Role {
 /// Whose grants show payloads: who puts them in reads them too.
 const SEES_PAYLOADS: &[Role] = &[Role::Starter, Role::Admin, Role::PayloadRead];
 
-/// A name in which each `*` stands for any characters, also none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Pattern(String);
-
-impl Pattern {
-    fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-        let Some(last) = self.0.rsplit_once('*').map(|(_, last)| last) else { return rest.is_empty() };
-        let mut inner: Vec<&str> = parts.collect();
-        inner.pop();
-        for part in inner {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-
-    fn is_all(&self) -> bool {
-        !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
-    }
-
-    /// Whether it can match a name at all.
-    pub(crate) fn is_usable(&self) -> bool {
-        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'*');
-        !self.0.is_empty() && self.0.bytes().all(is_of_name)
-    }
-}
-
 /// What a request is about, as far as grants go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach<'a> {
@@ -107,7 +76,7 @@ pub(crate) struct Grant {
 }
 
 fn all() -> Vec<Pattern> {
-    vec![Pattern("*".to_owned())]
+    vec![Pattern::new("*")]
 }
 
 impl Grant {
@@ -142,29 +111,8 @@ mod tests {
     use super::*;
 
     fn grant(roles: &[Role], namespaces: &str, definitions: &str) -> Grant {
-        let patterns = |text: &str| text.split(',').map(|text| Pattern(text.to_owned())).collect();
+        let patterns = |text: &str| text.split(',').map(Pattern::new).collect();
         Grant { roles: roles.to_vec(), namespaces: patterns(namespaces), definitions: patterns(definitions) }
-    }
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (pattern, name) in
-            [("*", ""), ("*", "x"), ("a*", "a"), ("a*", "abc"), ("*c", "abc"), ("a*c*e", "abcde"), ("ab", "ab")]
-        {
-            assert!(Pattern(pattern.to_owned()).matches(name), "{pattern} {name}");
-        }
-        for (pattern, name) in [
-            ("", "x"),
-            ("a", "ab"),
-            ("a*", "ba"),
-            ("*c", "cd"),
-            ("a*a", "a"),
-            ("a*b*c", "acb"),
-            ("ab", "a"),
-            ("a**b", "a"),
-        ] {
-            assert!(!Pattern(pattern.to_owned()).matches(name), "{pattern} {name}");
-        }
     }
 
     #[test]

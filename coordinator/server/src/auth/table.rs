@@ -54,6 +54,7 @@ const STARTS: Needs = Needs::Roles(&[Starter, Admin]);
 const CANCELS: Needs = Needs::Roles(&[Starter, Operator, Admin]);
 const REPAIRS: Needs = Needs::Roles(&[Operator, Admin]);
 const REGISTERS: Needs = Needs::Roles(&[Registrar, Admin]);
+const AUDITS: Needs = Needs::Roles(&[Operator, Admin]);
 const SEES_NODES: Needs = Needs::Roles(&[Viewer, Operator, Admin]);
 
 /// All methods of the gRPC listener; HTTP calls the same.
@@ -61,6 +62,7 @@ pub const METHODS: &[Row] = &[
     row("/amends.v1.Sagas/Start", STARTS, About::Start, Load::Start),
     row("/amends.v1.Sagas/Get", LOOKS, About::Saga, Load::Read),
     row("/amends.v1.Sagas/List", LOOKS, About::Sagas, Load::Read),
+    row("/amends.v1.Sagas/Count", LOOKS, About::SagaCount, Load::Read),
     row("/amends.v1.Sagas/ListHistory", LOOKS, About::Saga, Load::Read),
     row("/amends.v1.Sagas/Watch", LOOKS, About::Saga, Load::Read),
     row("/amends.v1.Sagas/Cancel", CANCELS, About::Saga, Load::Finish),
@@ -71,21 +73,40 @@ pub const METHODS: &[Row] = &[
     row("/amends.v1.Operations/ForceStop", REPAIRS, About::Saga, Load::Finish),
     row("/amends.v1.Operations/Pause", REPAIRS, About::Saga, Load::Finish),
     row("/amends.v1.Operations/Resume", REPAIRS, About::Saga, Load::Finish),
+    row("/amends.v1.Operations/Acknowledge", REPAIRS, About::Saga, Load::Finish),
+    row("/amends.v1.Operations/Repin", REPAIRS, About::Saga, Load::Finish),
+    row("/amends.v1.Operations/Reconcile", REPAIRS, About::Saga, Load::Finish),
+    row("/amends.v1.Batches/Plan", REPAIRS, About::NewBatch, Load::Finish),
+    row("/amends.v1.Batches/Get", REPAIRS, About::Batch, Load::Finish),
+    row("/amends.v1.Batches/List", REPAIRS, About::Batches, Load::Finish),
+    row("/amends.v1.Batches/ListItems", REPAIRS, About::BatchItems, Load::Finish),
+    row("/amends.v1.Batches/Apply", REPAIRS, About::BatchApply, Load::Finish),
+    row("/amends.v1.Batches/SetRate", REPAIRS, About::BatchRate, Load::Finish),
+    row("/amends.v1.Batches/Stop", REPAIRS, About::BatchStop, Load::Finish),
+    row("/amends.v1.Audit/List", AUDITS, About::Audit, Load::Read),
+    row("/amends.v1.Alerts/ListWebhooks", SEES_NODES, About::Nothing, Load::Read),
+    row("/amends.v1.Alerts/TestWebhook", REPAIRS, About::AllTenants, Load::Finish),
     row("/amends.v1.Definitions/Register", REGISTERS, About::Registration, Load::Finish),
     row("/amends.v1.Definitions/Get", LOOKS_UP, About::Definition, Load::Read),
     row("/amends.v1.Definitions/List", LOOKS_UP, About::Definitions, Load::Read),
     row("/amends.v1.Definitions/ListVersions", LOOKS_UP, About::DefinitionVersions, Load::Read),
     row("/amends.v1.Definitions/Deprecate", REGISTERS, About::Deprecation, Load::Finish),
+    row("/amends.v1.Definitions/Pause", REPAIRS, About::DefinitionPause, Load::Finish),
+    row("/amends.v1.Definitions/Resume", REPAIRS, About::DefinitionResume, Load::Finish),
     row("/amends.v1.Participants/Put", REGISTERS, About::NewParticipant, Load::Finish),
     row("/amends.v1.Participants/Get", LOOKS_UP, About::Participant, Load::Read),
     row("/amends.v1.Participants/List", LOOKS_UP, About::Participants, Load::Read),
     row("/amends.v1.Participants/SetLimits", REPAIRS, About::Limits, Load::Finish),
+    row("/amends.v1.Participants/Pause", REPAIRS, About::ParticipantPause, Load::Finish),
+    row("/amends.v1.Participants/Resume", REPAIRS, About::ParticipantResume, Load::Finish),
     row("/amends.v1.Participants/RegisterEndpoint", REGISTERS, About::Instance, Load::Finish),
     row("/amends.v1.Participants/DeregisterEndpoint", REGISTERS, About::InstanceGone, Load::Finish),
     row("/amends.v1.Cluster/ListNodes", SEES_NODES, About::Nothing, Load::Read),
     row("/amends.v1.Cluster/ListShards", SEES_NODES, About::Nothing, Load::Read),
+    row("/amends.v1.Cluster/GetStore", SEES_NODES, About::Nothing, Load::Read),
     row("/amends.v1.Cluster/DrainNode", REPAIRS, About::AllTenants, Load::Finish),
     row("/amends.v1.Peers/Exchange", Needs::Node, About::Nothing, Load::Finish),
+    row("/amends.v1.Peers/Record", Needs::Node, About::Nothing, Load::Finish),
     // For probes, which carry no token.
     row("/grpc.health.v1.Health/Check", Needs::Nothing, About::Nothing, Load::Finish),
     row("/grpc.health.v1.Health/Watch", Needs::Nothing, About::Nothing, Load::Finish),
@@ -97,6 +118,12 @@ pub const METHODS: &[Row] = &[
 pub const PAGES: &[(&str, Needs)] = &[
     ("/healthz", Needs::Nothing),
     ("/readyz", Needs::Nothing),
+    // It asks by itself (console/session.rs), because a browser brings its token in a cookie.
+    ("/console/login", Needs::Nothing),
+    ("/console/assets/console.css", Needs::Nothing),
+    ("/console/assets/console.js", Needs::Nothing),
+    ("/console/assets/icon.svg", Needs::Nothing),
+    ("/console", Needs::Name),
     ("/", Needs::Name),
     ("/version", Needs::Name),
     ("/openapi.json", Needs::Name),

@@ -20,6 +20,32 @@ pub enum About {
     Saga,
     /// Sagas of the definition that the filter names, else of all.
     Sagas,
+    /// The same, to be counted.
+    SagaCount,
+    /// A batch to be: what its filter names, else all.
+    NewBatch,
+    /// A batch, which may be about any definition.
+    Batch,
+    /// Those of a tenant.
+    Batches,
+    /// A batch's sagas.
+    BatchItems,
+    /// A batch, to carry out.
+    BatchApply,
+    /// The same, to slow down or hasten.
+    BatchRate,
+    /// The same, to stop.
+    BatchStop,
+    /// The audit log: a tenant's, or all of a shard.
+    Audit,
+    /// A definition, to hold back.
+    DefinitionPause,
+    /// The same, to let go on.
+    DefinitionResume,
+    /// A participant, to hold back.
+    ParticipantPause,
+    /// The same, to let go on.
+    ParticipantResume,
     /// A saga to be.
     Start,
     /// A definition, to look at.
@@ -96,6 +122,40 @@ pub(crate) fn of(about: About, message: Bytes) -> Result<Target, DecodeError> {
                 false => Target::Definition(tenant(asked.namespace), asked.definition),
             }
         }
+        About::SagaCount => {
+            let asked = v1::CountSagasRequest::decode(message)?;
+            match asked.definition.is_empty() {
+                true => Target::Whole(tenant(asked.namespace)),
+                false => Target::Definition(tenant(asked.namespace), asked.definition),
+            }
+        }
+        About::NewBatch => {
+            let asked = v1::PlanBatchRequest::decode(message)?;
+            match asked.filter.map(|filter| filter.definition).filter(|definition| !definition.is_empty()) {
+                None => Target::Whole(tenant(asked.namespace)),
+                Some(definition) => Target::Definition(tenant(asked.namespace), definition),
+            }
+        }
+        About::Batch => Target::Whole(tenant(v1::GetBatchRequest::decode(message)?.namespace)),
+        About::Batches => Target::Whole(tenant(v1::ListBatchesRequest::decode(message)?.namespace)),
+        About::BatchItems => Target::Whole(tenant(v1::ListBatchItemsRequest::decode(message)?.namespace)),
+        About::BatchApply => Target::Whole(tenant(v1::ApplyBatchRequest::decode(message)?.namespace)),
+        About::BatchRate => Target::Whole(tenant(v1::SetBatchRateRequest::decode(message)?.namespace)),
+        About::BatchStop => Target::Whole(tenant(v1::StopBatchRequest::decode(message)?.namespace)),
+        About::Audit => {
+            let asked = v1::ListAuditRequest::decode(message)?;
+            if asked.shard == 0 { Target::Whole(tenant(asked.namespace)) } else { Target::AllTenants }
+        }
+        About::DefinitionPause => {
+            let asked = v1::PauseDefinitionRequest::decode(message)?;
+            Target::Definition(tenant(asked.namespace), asked.name)
+        }
+        About::DefinitionResume => {
+            let asked = v1::ResumeDefinitionRequest::decode(message)?;
+            Target::Definition(tenant(asked.namespace), asked.name)
+        }
+        About::ParticipantPause => Target::Whole(tenant(v1::PauseParticipantRequest::decode(message)?.namespace)),
+        About::ParticipantResume => Target::Whole(tenant(v1::ResumeParticipantRequest::decode(message)?.namespace)),
         About::Start => {
             let asked = v1::StartSagaRequest::decode(message)?;
             Target::Definition(tenant(asked.namespace), asked.definition)

@@ -26,11 +26,13 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
         egress: _,
         discovery,
         auth,
+        audit,
         front_door,
         limits,
         shutdown,
         log,
         telemetry,
+        alerts,
         tls,
         outgoing_tls,
         insecure_i_know: _,
@@ -56,6 +58,7 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
     check_auth(auth, store)?;
     check_front_door(front_door)?;
     time("sagas.retention", sagas.retention, Duration::from_secs(1), Duration::from_secs(3650 * 24 * 3600))?;
+    time("audit.retention", audit.retention, Duration::from_secs(3600), Duration::from_secs(36_500 * 24 * 3600))?;
     time("sagas.lease", sagas.lease, Duration::from_secs(1), Duration::from_secs(300))?;
     number("limits.message_bytes", limits.message_bytes, 1024, 64 * MEBIBYTE)?;
     number("limits.input_bytes", limits.input_bytes, 2, limits.message_bytes)?;
@@ -72,6 +75,11 @@ pub(super) fn check(config: &ServerConfig) -> Result<(), ConfigError> {
             return refuse("discovery.consul", problem.to_owned());
         }
         address("discovery.consul", consul, false)?;
+    }
+    time("alerts.keep", alerts.keep, Duration::from_secs(60), Duration::from_secs(365 * 24 * 3600))?;
+    number("alerts.keep_entries", usize::try_from(alerts.keep_entries).unwrap_or(usize::MAX), 100, 10_000_000)?;
+    if let Err((key, problem)) = alerts.settings() {
+        return Err(ConfigError::Value { key, problem });
     }
     time("shutdown.grace", shutdown.grace, Duration::ZERO, Duration::from_secs(3600))?;
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&log.filter) {

@@ -225,6 +225,14 @@ mod tests {
         // An empty list leaves no trace of itself there.
         let lists = [&mut all.auth.node_certificates, &mut all.front_door.allow, &mut all.front_door.deny];
         lists.into_iter().for_each(|list| list.push("x".to_owned()));
+        all.alerts.webhooks.push(crate::config::WebhookConfig {
+            name: "x".to_owned(),
+            url: crate::config::WebhookUrl::new("https://x"),
+            secrets: Vec::new(),
+            events: Vec::new(),
+            definitions: Vec::new(),
+            namespaces: Vec::new(),
+        });
         let defaults = Config::try_from(&all).unwrap();
         let all: BTreeSet<String> = options("", &defaults.cache).into_iter().map(|(key, _)| key).collect();
         assert_eq!(all, known_options());
@@ -302,11 +310,8 @@ mod tests {
             text.contains("no option `grpc.lisen`") && text.contains("a.yaml") && text.contains("grpc.listen"),
             "{text}"
         );
-        let text = refusal(&Flags::default(), &[("AMENDS__STORE__RETENTION", "1d")]);
-        assert!(
-            text.contains("no option `store.retention`") && text.contains("did you mean `sagas.retention`?"),
-            "{text}"
-        );
+        let text = refusal(&Flags::default(), &[("AMENDS__STORE__LEASE", "1d")]);
+        assert!(text.contains("no option `store.lease`") && text.contains("did you mean `sagas.lease`?"), "{text}");
     }
 
     #[test]

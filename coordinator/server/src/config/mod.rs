@@ -5,7 +5,9 @@
 //! has passed all checks; nothing else in this crate checks a setting again.
 
 mod address;
+mod alerts;
 mod allow;
+mod audit;
 mod auth;
 mod check;
 mod discovery;
@@ -23,6 +25,8 @@ use std::time::Duration;
 use amends_runtime::participant::{Allow, Egress};
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{AlertsConfig, WebhookConfig, WebhookUrl};
+pub use audit::AuditConfig;
 pub use auth::{AuthConfig, JwtConfig};
 pub use discovery::DiscoveryConfig;
 pub use front_door::FrontDoorConfig;
@@ -55,6 +59,8 @@ pub struct ServerConfig {
     pub discovery: DiscoveryConfig,
     /// Who may do what.
     pub auth: AuthConfig,
+    /// How long it is remembered who did what.
+    pub audit: AuditConfig,
     /// What is let in.
     pub front_door: FrontDoorConfig,
     /// What is refused.
@@ -65,6 +71,8 @@ pub struct ServerConfig {
     pub log: LogConfig,
     /// Metrics and traces.
     pub telemetry: TelemetryConfig,
+    /// Who is told what happens.
+    pub alerts: AlertsConfig,
     /// What the listeners show.
     pub tls: TlsConfig,
     /// How other nodes and participants are connected to.
@@ -208,11 +216,13 @@ impl Default for ServerConfig {
             egress: EgressConfig::default(),
             discovery: DiscoveryConfig::default(),
             auth: AuthConfig::default(),
+            audit: AuditConfig::default(),
             front_door: FrontDoorConfig::default(),
             limits: LimitsConfig::default(),
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
             telemetry: TelemetryConfig::default(),
+            alerts: AlertsConfig::default(),
             tls: TlsConfig::default(),
             outgoing_tls: OutgoingTlsConfig::default(),
             insecure_i_know: false,

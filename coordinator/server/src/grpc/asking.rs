@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use amends_engine::IllegalEvent;
-use amends_engine::ids::{Operation, StepName};
+use amends_engine::ids::{Operation, SagaKey, StepName};
 use amends_engine::payload::Digest;
 use amends_engine::saga::{Cause, OperationStatus, Phase};
 use amends_engine::standing;
 use amends_runtime::{Answered, Ask, Coordinator, RequestError, Snapshot};
 
-use super::from_proto::Asked;
+use super::from_proto::{Asked, AskedToMove};
 use super::status::Refusal;
 
 /// What became of a cancel.
@@ -38,9 +38,26 @@ pub(crate) enum Completion {
 /// Asks, and answers after the commit.
 pub(crate) async fn ask(coordinator: &Coordinator, asked: Asked) -> Result<Answered, Refusal> {
     let Asked { key, ask, by, expected_revision } = asked;
-    match coordinator.ask(&key, ask, by, expected_revision).await {
+    let answered = coordinator.ask(&key, ask, by, expected_revision).await;
+    explained(coordinator, &key, answered).await
+}
+
+/// Asks a saga to go on by another version of its definition.
+pub(crate) async fn repin(coordinator: &Coordinator, asked: AskedToMove) -> Result<Answered, Refusal> {
+    let AskedToMove { key, version, by, expected_revision } = asked;
+    let answered = coordinator.repin(&key, version, by, expected_revision).await;
+    explained(coordinator, &key, answered).await
+}
+
+/// What makes no sense is refused with where the saga stands.
+async fn explained(
+    coordinator: &Coordinator,
+    key: &SagaKey,
+    answered: Result<Answered, RequestError>,
+) -> Result<Answered, Refusal> {
+    match answered {
         Err(RequestError::Illegal(error)) => {
-            let snapshot = coordinator.get(&key).await?;
+            let snapshot = coordinator.get(key).await?;
             Err(Refusal::Illegal { error, status: standing::status(&snapshot.saga) })
         }
         answered => Ok(answered?),
@@ -122,6 +139,7 @@ fn named(said: &Ask) -> Option<(&StepName, Operation)> {
         | Ask::Resolve { .. }
         | Ask::ForceStop
         | Ask::Pause
-        | Ask::Resume => None,
+        | Ask::Resume
+        | Ask::Acknowledge => None,
     }
 }

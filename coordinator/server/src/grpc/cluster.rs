@@ -3,13 +3,14 @@
 //! Any node answers: who is there and who has what is in the store, and what is frozen is what nodes tell each other. It
 //! changes nothing but this very node. Invariant: a node is drained only where another one could take its shards.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use amends_proto::v1;
 use amends_proto::v1::cluster_client::ClusterClient;
 use amends_proto::v1::cluster_server::Cluster;
 use amends_runtime::Place;
-use amends_store::{NodeRecord, ShardId, Tenure};
+use amends_store::{Finding, NodeRecord, Severity, ShardId, StoreInfo, Tenure};
 use futures::future::join_all;
 use tonic::{Request, Response, Status};
 
@@ -52,6 +53,10 @@ impl Cluster for Api {
         let mut onward = Request::new(v1::DrainNodeRequest { node: node.name });
         *onward.metadata_mut() = self.marked(DRAIN_PATH, &principal);
         ClusterClient::new(channel).drain_node(onward).await
+    }
+
+    async fn get_store(&self, _: Request<v1::GetStoreRequest>) -> Result<Response<v1::StoreState>, Status> {
+        Ok(Response::new(self.store_state().await?))
     }
 }
 
@@ -107,6 +112,29 @@ impl Api {
             });
         }
         Ok(shards)
+    }
+
+    async fn store_state(&self) -> Result<v1::StoreState, Refusal> {
+        let store = self.coordinator.store();
+        let StoreInfo { kind, id, shards, durability, strict } = store.info();
+        let mut found = store.glance().await?;
+        found.sort_by_key(|finding| Reverse(finding.severity));
+        let shown = |Finding { severity, message }| {
+            let severity = match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "info",
+            };
+            v1::StoreFinding { severity: severity.to_owned(), message }
+        };
+        Ok(v1::StoreState {
+            kind: kind.to_owned(),
+            id,
+            shards: shards.into(),
+            durability: durability.to_owned(),
+            strict,
+            findings: found.into_iter().map(shown).collect(),
+        })
     }
 
     async fn drain_this_one(&self, principal: String) -> Result<v1::Node, Refusal> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use amends_definition::Compiled;
+use amends_definition::{Compiled, Format};
 use amends_engine::saga::By;
 use amends_engine::standing::StatusWord;
 use amends_proto::v1;
@@ -57,6 +57,14 @@ impl Definitions for Api {
     ) -> Result<Response<v1::Definition>, Status> {
         Ok(Response::new(self.deprecate_version(request).await?))
     }
+
+    async fn pause(&self, request: Request<v1::PauseDefinitionRequest>) -> Result<Response<v1::Definition>, Status> {
+        Ok(Response::new(self.pause_definition(request).await?))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeDefinitionRequest>) -> Result<Response<v1::Definition>, Status> {
+        Ok(Response::new(self.resume_definition(request).await?))
+    }
 }
 
 impl Api {
@@ -74,7 +82,10 @@ impl Api {
         }
         Ok(v1::RegisterDefinitionResponse {
             created: outcome.registered.as_ref().is_some_and(|registered| registered.created),
-            definition: outcome.registered.map(|it| to_proto::definition(&it.record, Some(&it.compiled), None)),
+            definition: outcome.registered.map(|it| v1::Definition {
+                paused: self.hold_of(&it.record),
+                ..to_proto::definition(&it.record, Some(&it.compiled), None)
+            }),
             findings: outcome.findings.iter().map(to_proto::finding).collect(),
         })
     }
@@ -86,7 +97,7 @@ impl Api {
         let record = self.coordinator.store().get_definition(&namespace, &name, version).await?;
         let record = record.ok_or(RequestError::NoSuchDefinition { name, version })?;
         let source = to_proto::source(&record)?;
-        Ok(to_proto::definition(&record, self.compiled(&record).await.as_deref(), Some(source)))
+        Ok(self.show_definition(&record, Some(source)).await)
     }
 
     async fn list_definitions(
@@ -104,7 +115,7 @@ impl Api {
             page::by_name(records, |record| record.name.as_str(), size, &message.page_token);
         let mut definitions = Vec::with_capacity(records.len());
         for record in records {
-            definitions.push(to_proto::definition(&record, self.compiled(&record).await.as_deref(), None));
+            definitions.push(self.show_definition(&record, None).await);
         }
         Ok(v1::ListDefinitionsResponse { definitions, next_page_token })
     }
@@ -132,7 +143,7 @@ impl Api {
             let open = of_version.filter_map(|(_, word, count)| {
                 Some((StatusWord::ALL.into_iter().find(|status| status.as_str() == word)?, *count))
             });
-            let shown = to_proto::definition(&record, self.compiled(&record).await.as_deref(), None);
+            let shown = self.show_definition(&record, None).await;
             versions.push(to_proto::definition_version(shown, open.collect()));
         }
         Ok(v1::ListDefinitionVersionsResponse { versions, next_page_token })
@@ -167,7 +178,17 @@ impl Api {
             Ok::<_, Refusal>(record)
         };
         let record = self.to_its_end(work).await?;
-        Ok(to_proto::definition(&record, self.compiled(&record).await.as_deref(), None))
+        Ok(self.show_definition(&record, None).await)
+    }
+
+    /// A version, with or without its text.
+    pub(super) async fn show_definition(
+        &self,
+        record: &DefinitionRecord,
+        source: Option<(String, Format)>,
+    ) -> v1::Definition {
+        let shown = to_proto::definition(record, self.compiled(record).await.as_deref(), source);
+        v1::Definition { paused: self.hold_of(record), ..shown }
     }
 
     /// A stored version, compiled; `None` where this program can't any more, so that it can at least be looked at.

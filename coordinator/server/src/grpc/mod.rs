@@ -1,9 +1,9 @@
 //! The API of package `amends.v1` over gRPC, with health and reflection.
 //!
 //! ```text
-//!   sagas, operations, definitions, participants, cluster   one file per service: read, hand on, show
+//!   sagas, operations, definitions, participants, cluster, batches, audit, alerts   one file per service: read, hand on, show
 //!   from_proto  to_proto                           the only code that names both the API's types and ours
-//!   asking  reading  registering                   what a method does between the two
+//!   asking  reading  registering  holding  showing what a method does between the two
 //!   peers                                          what nodes tell each other
 //!   status                                         the one table of errors; page, caller: tokens, who asks
 //! ```
@@ -11,12 +11,16 @@
 //! Invariant: a handler that changes something only waits for work that runs elsewhere, in the shard's owner or in a task of
 //! its own: tonic drops a handler when its client goes away.
 
+mod alerts;
 mod asking;
+mod audit;
+mod batches;
 mod caller;
 mod cluster;
 mod definitions;
 mod endpoints;
 mod from_proto;
+mod holding;
 mod limits;
 mod operations;
 mod page;
@@ -25,6 +29,7 @@ mod peers;
 mod reading;
 mod registering;
 mod sagas;
+mod showing;
 mod status;
 mod to_proto;
 
@@ -32,6 +37,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_proto::v1::alerts_server::{self, AlertsServer};
+use amends_proto::v1::audit_server::{self, AuditServer};
+use amends_proto::v1::batches_server::{self, BatchesServer};
 use amends_proto::v1::cluster_server::{self, ClusterServer};
 use amends_proto::v1::definitions_server::{self, DefinitionsServer};
 use amends_proto::v1::operations_server::{self, OperationsServer};
@@ -39,6 +47,7 @@ use amends_proto::v1::participants_server::{self, ParticipantsServer};
 use amends_proto::v1::peers_server::PeersServer;
 use amends_proto::v1::sagas_server::{self, SagasServer};
 use amends_runtime::Coordinator;
+use amends_runtime::alerts::Alerts;
 use amends_runtime::participant::{Callers, Follower};
 use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +58,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use crate::audit::{Accounts, account};
 use crate::auth::{Auth, Gate, gate};
 use crate::channels::Channels;
 use crate::config::LimitsConfig;
@@ -77,12 +87,15 @@ const RESET_STREAMS_MAX: usize = 64;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The names by which health is asked for.
-pub(crate) const SERVICES: &[&str] = &[SAGAS, OPERATIONS, DEFINITIONS, PARTICIPANTS, CLUSTER];
+pub(crate) const SERVICES: &[&str] = &[SAGAS, OPERATIONS, DEFINITIONS, PARTICIPANTS, CLUSTER, BATCHES, AUDIT, ALERTS];
 const SAGAS: &str = sagas_server::SERVICE_NAME;
 const OPERATIONS: &str = operations_server::SERVICE_NAME;
 const DEFINITIONS: &str = definitions_server::SERVICE_NAME;
 const PARTICIPANTS: &str = participants_server::SERVICE_NAME;
 const CLUSTER: &str = cluster_server::SERVICE_NAME;
+const BATCHES: &str = batches_server::SERVICE_NAME;
+const AUDIT: &str = audit_server::SERVICE_NAME;
+const ALERTS: &str = alerts_server::SERVICE_NAME;
 
 /// What all services work with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -98,6 +111,10 @@ pub(crate) struct Api {
     /// Who is who, and what a node signs with.
     pub(crate) auth: Auth,
     pub(crate) door: FrontDoor,
+    /// Who tells others what happens; `None`: nobody is to be told.
+    pub(crate) alerts: Option<Arc<Alerts>>,
+    /// Where what is called is accounted for.
+    pub(crate) accounts: Accounts,
     /// Cancelled when the server begins to stop: what waits ends then.
     pub(crate) draining: CancellationToken,
     /// Work that must come to its end before the server does.
@@ -105,7 +122,7 @@ pub(crate) struct Api {
 }
 
 /// The metadata of a request that this node makes to another for `principal`.
-fn marked(auth: &Auth, node: &str, path: &str, principal: &str) -> MetadataMap {
+pub(crate) fn marked(auth: &Auth, node: &str, path: &str, principal: &str) -> MetadataMap {
     let mut headers = http::HeaderMap::new();
     auth.mark(&mut headers, node, path, principal, false);
     MetadataMap::from_headers(headers)
@@ -141,6 +158,9 @@ pub(crate) fn routes(
         .add_service(DefinitionsServer::new(api.clone()).max_decoding_message_size(max(DEFINITIONS)))
         .add_service(ParticipantsServer::new(api.clone()).max_decoding_message_size(max(PARTICIPANTS)))
         .add_service(ClusterServer::new(api.clone()).max_decoding_message_size(max(CLUSTER)))
+        .add_service(BatchesServer::new(api.clone()).max_decoding_message_size(max(BATCHES)))
+        .add_service(AuditServer::new(api.clone()).max_decoding_message_size(max(AUDIT)))
+        .add_service(AlertsServer::new(api.clone()).max_decoding_message_size(max(ALERTS)))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
@@ -149,6 +169,9 @@ pub(crate) fn routes(
         routes.add_service(PeersServer::new(api.clone()).max_decoding_message_size(PEER_BYTES_MAX));
     }
     let mut routes = routes.routes().into_axum_router();
+    // Behind the forwarding: the node that carries a request out accounts for it.
+    let largest = limits.message_bytes.max(REGISTRATION_BYTES_MAX);
+    routes = routes.layer(from_fn_with_state((api.accounts.clone(), largest), account));
     if is_shared {
         let forwarding = Forwarding {
             coordinator: api.coordinator.clone(),
@@ -163,6 +186,7 @@ pub(crate) fn routes(
         door: api.door.clone(),
         coordinator: api.coordinator.clone(),
         limits: limits.clone(),
+        accounts: api.accounts.clone(),
     };
     // The last one is the first to be passed.
     Ok(routes.layer(from_fn_with_state(keeper, gate)).layer(from_fn_with_state(requests, count)).into())

@@ -6,8 +6,9 @@
 use amends_engine::ids::{SagaId, SagaKey};
 use amends_engine::payload::Digest;
 use amends_engine::time::Timestamp;
-use amends_store::{Cursor, Filter};
+use amends_store::Cursor;
 
+use super::from_proto::Search;
 use super::status::Violation;
 
 /// Most items of a page; more are not refused but cut.
@@ -25,30 +26,30 @@ pub(crate) fn size(asked: i32, default: usize) -> Result<usize, Violation> {
 }
 
 /// A token for the page of sagas behind a cursor.
-pub(crate) fn of_cursor(cursor: &Cursor, filter: &Filter) -> String {
-    format!("{:x}_{}_{}", cursor.started_at.0, fingerprint(filter), cursor.key.id)
+pub(crate) fn of_cursor(cursor: &Cursor, search: &Search) -> String {
+    format!("{:x}_{}_{}", cursor.started_at.0, fingerprint(search), cursor.key.id)
 }
 
-/// The cursor of a token that was given for the same filter.
-pub(crate) fn to_cursor(token: &str, filter: &Filter) -> Result<Option<Cursor>, Violation> {
+/// The cursor of a token that was given for the same search.
+pub(crate) fn to_cursor(token: &str, search: &Search) -> Result<Option<Cursor>, Violation> {
     if token.is_empty() {
         return Ok(None);
     }
-    read_cursor(token, filter).map(Some).ok_or_else(foreign)
+    read_cursor(token, search).map(Some).ok_or_else(foreign)
 }
 
-fn read_cursor(token: &str, filter: &Filter) -> Option<Cursor> {
+fn read_cursor(token: &str, search: &Search) -> Option<Cursor> {
     let mut parts = token.splitn(3, '_');
     let started_at = Timestamp(u64::from_str_radix(parts.next()?, 16).ok()?);
-    parts.next().filter(|given| *given == fingerprint(filter))?;
-    let key = SagaKey { namespace: filter.namespace.clone()?, id: SagaId::parse(parts.next()?).ok()? };
+    parts.next().filter(|given| *given == fingerprint(search))?;
+    let key = SagaKey { namespace: search.filter.namespace.clone()?, id: SagaId::parse(parts.next()?).ok()? };
     Some(Cursor { started_at, key })
 }
 
-/// Two filters that ask for different sagas differ here. Only the same process version has to agree with itself: a token
+/// Two searches for different sagas differ here; the same age asked later is the same search. Only the same process version has to agree with itself: a token
 /// from before an upgrade may be refused, and the listing begun again.
-fn fingerprint(filter: &Filter) -> String {
-    let digest = Digest::of(format!("{filter:?}").as_bytes()).to_string();
+fn fingerprint(search: &Search) -> String {
+    let digest = Digest::of(format!("{search:?}").as_bytes()).to_string();
     digest[..8].to_owned()
 }
 
@@ -98,7 +99,21 @@ pub(crate) fn by_number<T>(
     Ok((page, next))
 }
 
-fn foreign() -> Violation {
+/// The batch behind which a page begins; the token is its id.
+pub(crate) fn to_batch(token: &str) -> Result<Option<&str>, Violation> {
+    match token {
+        "" => Ok(None),
+        id if id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(Some(id)),
+        _ => Err(foreign()),
+    }
+}
+
+/// The position at which a page begins; the token is the number.
+pub(crate) fn to_position(token: &str) -> Result<u64, Violation> {
+    if token.is_empty() { Ok(0) } else { token.parse().map_err(|_| foreign()) }
+}
+
+pub(crate) fn foreign() -> Violation {
     Violation::new("page_token", "it wasn't given for this question; begin again without one")
 }
 
@@ -107,12 +122,13 @@ mod tests {
     use super::*;
     use amends_engine::ids::Namespace;
 
-    fn filter(status: &str) -> Filter {
-        Filter {
+    fn filter(status: &str) -> Search {
+        let filter = amends_store::Filter {
             namespace: Some(Namespace::default_namespace()),
             statuses: vec![status.to_owned()],
-            ..Filter::default()
-        }
+            ..Default::default()
+        };
+        Search { filter, older_than: None }
     }
 
     #[test]

@@ -50,6 +50,17 @@ impl Participants for Api {
     ) -> Result<Response<v1::DeregisterEndpointResponse>, Status> {
         Ok(Response::new(self.deregister_instance(request).await?))
     }
+
+    async fn pause(&self, request: Request<v1::PauseParticipantRequest>) -> Result<Response<v1::Participant>, Status> {
+        Ok(Response::new(self.pause_participant(request).await?))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeParticipantRequest>,
+    ) -> Result<Response<v1::Participant>, Status> {
+        Ok(Response::new(self.resume_participant(request).await?))
+    }
 }
 
 impl Api {

@@ -79,6 +79,11 @@ impl peers_server::Peers for Api {
         }
         Ok(Response::new(to_proto(self.coordinator.hear(word))))
     }
+
+    async fn record(&self, request: Request<v1::RecordRequest>) -> Result<Response<v1::RecordResponse>, Status> {
+        self.accounts.take_in(request.into_inner()).await?;
+        Ok(Response::new(v1::RecordResponse {}))
+    }
 }
 
 fn to_proto(word: Word) -> v1::PeerWord {

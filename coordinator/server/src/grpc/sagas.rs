@@ -7,15 +7,13 @@ use std::pin::Pin;
 
 use amends_proto::v1;
 use amends_proto::v1::sagas_server::Sagas;
-use amends_runtime::Place;
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::caller::Sight;
 use super::status::Refusal;
-use super::to_proto::{self, View};
-use super::{asking, caller, from_proto, page, reading};
+use super::{asking, caller, from_proto, page, reading, to_proto};
 
 const LIST_PAGE_SIZE: usize = 50;
 const HISTORY_PAGE_SIZE: usize = 100;
@@ -50,11 +48,9 @@ impl Sagas for Api {
         // Sequence numbers count from 1 outside and from 0 inside: the last one seen is the next one to send.
         let seen =
             reading::follow(self.coordinator.clone(), key, message.after_sequence, self.draining.clone()).await?;
-        let shown = move |seen: v1::WatchSagaResponse| v1::WatchSagaResponse {
-            saga: seen.saga.map(|saga| sight.saga(saga)),
-            entries: seen.entries,
-        };
-        Ok(Response::new(Box::pin(seen.map(move |seen| Ok(shown(to_proto::watched(&seen?)))))))
+        let api = self.clone();
+        let shown = move |seen: reading::Seen| to_proto::watched(&seen, sight.saga(api.show(&seen.snapshot)));
+        Ok(Response::new(Box::pin(seen.map(move |seen| Ok(shown(seen?))))))
     }
 
     async fn cancel(
@@ -70,6 +66,10 @@ impl Sagas for Api {
     ) -> Result<Response<v1::CompleteStepResponse>, Status> {
         Ok(Response::new(self.complete_saga_step(request).await?))
     }
+
+    async fn count(&self, request: Request<v1::CountSagasRequest>) -> Result<Response<v1::CountSagasResponse>, Status> {
+        Ok(Response::new(self.count_sagas(request.into_inner()).await?))
+    }
 }
 
 impl Api {
@@ -81,13 +81,13 @@ impl Api {
         let starting = self.door.starting();
         let accepted = self.coordinator.start(start).await?.snapshot;
         starting.committed();
-        let Some(patience) = wait else { return Ok(sight.saga(to_proto::saga(&accepted, View::Full))) };
+        let Some(patience) = wait else { return Ok(sight.saga(self.show(&accepted))) };
         let waited = tokio::select! {
             biased;
             waited = self.coordinator.wait(&key, patience) => waited,
             () = self.draining.cancelled() => self.coordinator.get(&key).await,
         };
-        Ok(sight.saga(to_proto::saga(&waited.unwrap_or(accepted), View::Full)))
+        Ok(sight.saga(self.show(&waited.unwrap_or(accepted))))
     }
 
     async fn get_saga(&self, request: Request<v1::GetSagaRequest>) -> Result<v1::Saga, Refusal> {
@@ -95,32 +95,26 @@ impl Api {
         let message = request.into_inner();
         let key = from_proto::saga_key(&message.namespace, &message.saga_id)?;
         let snapshot = self.coordinator.get(&key).await?;
-        let mut saga = to_proto::saga(&snapshot, View::Full);
-        saga.waiting = to_proto::waits(&self.coordinator.waits(&snapshot.saga), &snapshot.saga);
-        if let Place::Frozen(lost) = self.coordinator.place(&key)
-            && !snapshot.saga.state.phase.is_terminal()
-        {
-            // Before whatever else it waits for: that won't come.
-            saga.waiting.insert(0, to_proto::frozen(&lost));
-        }
-        Ok(sight.saga(saga))
+        Ok(sight.saga(self.show(&snapshot)))
     }
 
     async fn list_sagas(&self, request: Request<v1::ListSagasRequest>) -> Result<v1::ListSagasResponse, Refusal> {
         let sight = Sight::of(&request)?;
         let message = request.into_inner();
-        let filter = from_proto::filter(&message)?;
+        let search = from_proto::Search::of_list(&message)?;
         let size = page::size(message.page_size, LIST_PAGE_SIZE)?;
-        let after = page::to_cursor(&message.page_token, &filter)?;
+        let after = page::to_cursor(&message.page_token, &search)?;
+        let filter = search.at(self.coordinator.seams().now());
         let found = self.coordinator.list(&filter, after.as_ref(), size).await?;
         Ok(v1::ListSagasResponse {
-            sagas: found
-                .items
-                .iter()
-                .map(|it| sight.saga(to_proto::listed(it, |saga| self.coordinator.waits(saga))))
-                .collect(),
-            next_page_token: found.next.map(|next| page::of_cursor(&next, &filter)).unwrap_or_default(),
+            sagas: found.items.iter().map(|it| sight.saga(self.show_listed(it))).collect(),
+            next_page_token: found.next.map(|next| page::of_cursor(&next, &search)).unwrap_or_default(),
         })
+    }
+
+    async fn count_sagas(&self, message: v1::CountSagasRequest) -> Result<v1::CountSagasResponse, Refusal> {
+        let filter = from_proto::Search::of_count(message)?.at(self.coordinator.seams().now());
+        Ok(to_proto::counts(self.coordinator.count(&filter).await?))
     }
 
     async fn saga_history(&self, message: &v1::ListHistoryRequest) -> Result<v1::ListHistoryResponse, Refusal> {
@@ -141,7 +135,7 @@ impl Api {
         let (result, snapshot) = asking::cancel(&self.coordinator, asked).await?;
         Ok(v1::CancelSagaResponse {
             result: to_proto::cancel_result(result).into(),
-            saga: Some(sight.saga(to_proto::saga(&snapshot, View::Full))),
+            saga: Some(sight.saga(self.show(&snapshot))),
         })
     }
 
@@ -154,7 +148,7 @@ impl Api {
         let (result, snapshot) = asking::complete(&self.coordinator, asked).await?;
         Ok(v1::CompleteStepResponse {
             result: to_proto::completion_result(result).into(),
-            saga: Some(sight.saga(to_proto::saga(&snapshot, View::Full))),
+            saga: Some(sight.saga(self.show(&snapshot))),
         })
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use amends_engine::IllegalEvent;
 use amends_engine::standing::StatusWord;
 use amends_runtime::RequestError;
+use amends_runtime::batch::BatchError;
 use amends_runtime::participant::TooManyInstances;
 use amends_store::StoreError;
 use tonic::{Code, Status};
@@ -62,6 +63,8 @@ pub(crate) enum Refusal {
     TooManyInstances(TooManyInstances),
     /// There is no such node.
     NoSuchNode(String),
+    /// There is no such webhook.
+    NoSuchWebhook(String),
     /// A node can't be asked.
     NodeUnreachable(String),
     /// No other node could take the shards of this one.
@@ -78,6 +81,8 @@ pub(crate) enum Refusal {
     Denied { caller: String, method: String, needed: String },
     /// Whoever asks does so too often.
     TooOften { after: Duration },
+    /// What batches say.
+    Batch(BatchError),
     /// There is too much to do.
     Crowded { after: Duration },
 }
@@ -99,6 +104,17 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::Conflict { expected, found } => Self::RevisionMoved { expected, found },
             other => Self::Request(other.into()),
+        }
+    }
+}
+
+impl From<BatchError> for Refusal {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Request(error) => error.into(),
+            BatchError::Store(error) => Self::Request(error.into()),
+            BatchError::TooMany { .. } => Violation::new("filter", error.to_string()).into(),
+            other => Self::Batch(other),
         }
     }
 }
@@ -190,6 +206,16 @@ fn row(refusal: Refusal) -> Row {
             mend: Mend { after: Some(FULL_RETRY), violations: vec![] },
             ..plain(Code::ResourceExhausted, "TOO_MANY_INSTANCES", error.to_string())
         },
+        Refusal::NoSuchWebhook(name) => Row {
+            about: vec![("webhook", name.clone())],
+            ..plain(
+                Code::NotFound,
+                "WEBHOOK_NOT_FOUND",
+                format!(
+                    "there is no webhook {name:?}: those that there are stand in the configuration, under alerts.webhooks"
+                ),
+            )
+        },
         Refusal::NoSuchNode(name) => Row {
             about: vec![("node", name.clone())],
             ..plain(
@@ -215,6 +241,7 @@ fn row(refusal: Refusal) -> Row {
             "this request broke down inside the coordinator; its log says more, please report it".to_owned(),
         ),
         Refusal::Request(error) => request_row(error),
+        Refusal::Batch(error) => batch_row(&error),
         Refusal::Unreadable(problem) => {
             plain(Code::InvalidArgument, "UNREADABLE", format!("the request can't be read: {problem}"))
         }
@@ -242,6 +269,23 @@ fn later(after: Duration, reason: &'static str, message: &str) -> Row {
         about: vec![],
         mend: Mend { after: Some(after), violations: vec![] },
     }
+}
+
+fn batch_row(error: &BatchError) -> Row {
+    let (code, reason, after) = match error {
+        BatchError::NoSuchBatch(_) => (Code::NotFound, "BATCH_NOT_FOUND", None),
+        BatchError::Expired(_) => (Code::FailedPrecondition, "BATCH_EXPIRED", None),
+        BatchError::Done(_) => (Code::FailedPrecondition, "BATCH_DONE", None),
+        BatchError::NotRunning { .. } => (Code::FailedPrecondition, "BATCH_NOT_RUNNING", None),
+        BatchError::Contended(_) => (Code::Unavailable, "CONTENDED", Some(UNAVAILABLE_RETRY)),
+        BatchError::Unreadable { .. } => (Code::DataLoss, "UNREADABLE", None),
+        // Said as what they are; see `From<BatchError>`.
+        BatchError::TooMany { .. } | BatchError::Request(_) | BatchError::Store(_) => {
+            (Code::Unavailable, "UNAVAILABLE", Some(UNAVAILABLE_RETRY))
+        }
+    };
+    let mend = Mend { after, violations: vec![] };
+    Row { code, reason, message: error.to_string(), about: vec![], mend }
 }
 
 fn request_row(error: RequestError) -> Row {

@@ -37,7 +37,7 @@ impl Calls {
     }
 
     /// One request, one answer.
-    pub(super) async fn unary(&self, path: PathAndQuery, request: Request<Bytes>) -> Result<Bytes, Status> {
+    pub(crate) async fn unary(&self, path: PathAndQuery, request: Request<Bytes>) -> Result<Bytes, Status> {
         let mut client = self.client.clone();
         let answer = in_time(async move {
             client.ready().await.map_err(Status::from_error)?;
@@ -47,7 +47,7 @@ impl Calls {
     }
 
     /// One request, and what comes of it until it ends.
-    pub(super) async fn stream(&self, path: PathAndQuery, request: Request<Bytes>) -> Result<Streaming<Bytes>, Status> {
+    pub(crate) async fn stream(&self, path: PathAndQuery, request: Request<Bytes>) -> Result<Streaming<Bytes>, Status> {
         let mut client = self.client.clone();
         let answer = in_time(async move {
             client.ready().await.map_err(Status::from_error)?;

@@ -195,7 +195,7 @@ fn reserved(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<Stri
 }
 
 /// The headers that mean over HTTP what they mean as metadata.
-fn metadata(headers: &HeaderMap) -> MetadataMap {
+pub(crate) fn metadata(headers: &HeaderMap) -> MetadataMap {
     let is_ours =
         |name: &str| name.starts_with("amends-") || matches!(name, "authorization" | "traceparent" | "tracestate");
     let ours = headers.iter().filter(|(name, _)| is_ours(name.as_str()));
@@ -203,7 +203,7 @@ fn metadata(headers: &HeaderMap) -> MetadataMap {
 }
 
 /// Who is connected, as the gRPC listener would say it.
-fn from_peer(of: &http::Extensions) -> tonic::Extensions {
+pub(crate) fn from_peer(of: &http::Extensions) -> tonic::Extensions {
     let mut extensions = tonic::Extensions::new();
     if let Some(ConnectInfo(address)) = of.get::<ConnectInfo<SocketAddr>>() {
         extensions.insert(TcpConnectInfo { local_addr: None, remote_addr: Some(*address) });

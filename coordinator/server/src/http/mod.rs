@@ -6,6 +6,7 @@
 //!                    ─► request    path, query, headers and body become the request message   (json: one place for JSON)
 //!                    ─► call       the very services that gRPC serves, called in this process
 //!                    ─► follow     streams as long polls and server-sent events;   problem: every error
+//!   console (../console)          pages for people; it finds out by itself who looks
 //!   openapi                        the same routes and comments as OpenAPI 3.1
 //! ```
 //!
@@ -33,19 +34,28 @@ use axum::routing::{any, get};
 use tonic::Status;
 
 use crate::auth::{self, Auth};
+use crate::console;
 pub(crate) use call::Calls;
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Gateway, from_peer, metadata};
 pub(crate) use guard::Guard;
 pub(crate) use pages::Pages;
 use problem::Problem;
+pub(crate) use problem::http_status;
 
 /// An error as the listener answers it.
 pub(crate) fn problem(status: Status) -> Response {
     Problem::from(status).into_response()
 }
 
-/// Everything that the listener serves; `beside`: more pages, behind the same guards.
-pub(crate) fn router(pages: Pages, gateway: Gateway, beside: Router, guard: Guard, auth: &Auth) -> Router {
+/// Everything that the listener serves; `beside`: more pages, behind the same guards; `console` asks by itself who looks.
+pub(crate) fn router(
+    pages: Pages,
+    gateway: Gateway,
+    beside: Router,
+    console: Router,
+    guard: Guard,
+    auth: &Auth,
+) -> Router {
     let index = pages::index(&pages, gateway.table());
     let description = openapi::describe(gateway.table()).to_string();
     Router::new()
@@ -61,5 +71,7 @@ pub(crate) fn router(pages: Pages, gateway: Gateway, beside: Router, guard: Guar
         .merge(beside)
         .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page; / lists them all\n") })
         .layer(middleware::from_fn_with_state(auth.clone(), auth::page))
+        .merge(console)
+        .layer(middleware::from_fn(console::lead))
         .layer(middleware::from_fn_with_state(guard, guard::guard))
 }

@@ -89,7 +89,7 @@ pub(super) fn reason(reason: &str) -> ErrorDetails {
 }
 
 /// The usual mapping of gRPC's codes.
-fn http_status(code: Code) -> StatusCode {
+pub(crate) fn http_status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         // HTTP itself doesn't know 499, "the client went away"; the usual mapping does.

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use amends_runtime::Coordinator;
+use amends_runtime::alerts::Alerts;
 use amends_runtime::telemetry::{Sample, Source, meter, names};
 use amends_store::Store;
 use axum::Router;
@@ -57,6 +58,14 @@ impl Metrics {
         let gauges = Arc::new(Gauges::new(coordinator.clone()));
         self.add(gauges.clone());
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = Some(gauges);
+    }
+
+    /// Shows what becomes of messages to webhooks, too.
+    pub(crate) fn add_alerts(&self, coordinator: &Coordinator, alerts: Option<Arc<Alerts>>) {
+        coordinator.telemetry().alerts.register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(alerts) = alerts {
+            self.add(alerts);
+        }
     }
 
     /// Keeps the gauges right until the server stops.

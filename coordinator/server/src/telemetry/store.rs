@@ -63,7 +63,7 @@ impl StoreMeters {
         let (word, class) = match result {
             Ok(_) => ("ok", None),
             Err(CommitError::Fenced) => ("fenced", Some(Class::Conflict)),
-            Err(CommitError::Stale { .. }) => ("stale", Some(Class::Conflict)),
+            Err(CommitError::Stale { .. } | CommitError::StaleLog { .. }) => ("stale", Some(Class::Conflict)),
             Err(CommitError::Reserved) => ("reserved", None),
             Err(CommitError::WrongShard | CommitError::Overwrite { .. }) => ("refused", Some(Class::Permanent)),
             Err(CommitError::Full) => ("full", Some(Class::Permanent)),
@@ -213,7 +213,7 @@ impl Store for Watched {
         self.see("list", self.store.list(filter, after, limit)).await
     }
 
-    async fn count(&self, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
         self.see("count", self.store.count(filter)).await
     }
 
@@ -297,6 +297,50 @@ impl Store for Watched {
 
     async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
         self.see("all_participants", self.store.all_participants()).await
+    }
+
+    async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
+        self.see("glance", self.store.glance()).await
+    }
+
+    async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
+        let appended = self.store.append(lease, op, entries).await;
+        self.meters.committed(&appended);
+        appended
+    }
+
+    async fn read_log(
+        &self,
+        shard: ShardId,
+        log: Log,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        self.see("read_log", self.store.read_log(shard, log, from, limit)).await
+    }
+
+    async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
+        self.see("log_span", self.store.log_span(shard, log)).await
+    }
+
+    async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
+        self.see("trim_log", self.store.trim_log(lease, log, below)).await
+    }
+
+    async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
+        self.see("put_document", self.store.put_document(kind, id, body, expected)).await
+    }
+
+    async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        self.see("get_document", self.store.get_document(kind, id)).await
+    }
+
+    async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        self.see("list_documents", self.store.list_documents(kind, after, limit)).await
+    }
+
+    async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
+        self.see("delete_document", self.store.delete_document(kind, id, expected)).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

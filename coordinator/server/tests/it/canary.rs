@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use amends_proto::v1;
+use amends_proto::v1::audit_client::AuditClient;
 use tonic::{Code, Request};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -72,6 +73,49 @@ fn start(id: &str, input: &str) -> v1::StartSagaRequest {
         input: json(input),
         wait,
         ..Default::default()
+    }
+}
+
+/// Marks wherever a request that is accounted for could carry them, done and refused; none is in the audit log.
+async fn audited(server: &mut Server, admin: &str, viewer: &str, seen: &mut Seen) {
+    let resolve = |saga: &str| {
+        let happened = v1::Happened { output: json(&format!(r#"{{"receipt":"{STATED}"}}"#)) };
+        v1::ResolveOperationRequest {
+            saga_id: saga.to_owned(),
+            step: "reserve".to_owned(),
+            operation: v1::Operation::Compensate.into(),
+            finding: Some(v1::resolve_operation_request::Finding::Happened(happened)),
+            reason: "ticket 7".to_owned(),
+            ..Default::default()
+        }
+    };
+    // Whether it fits or not: it is accounted for.
+    let _ = server.operations.resolve(of(admin, resolve("stuck"))).await;
+    seen.refused("a statement about what is over", server.operations.resolve(of(admin, resolve("done"))).await);
+    seen.refused("a statement of a viewer", server.operations.resolve(of(viewer, resolve("stuck"))).await);
+    let secret = |place: &str| v1::Participant {
+        name: "bank".to_owned(),
+        endpoints: vec![format!("http://ops:{NODE_SECRET}@127.0.0.1:1/{place}")],
+        signing_secrets: vec![NODE_SECRET.to_owned()],
+        descriptor_set: NODE_SECRET.as_bytes().into(),
+        ..Default::default()
+    };
+    let put = v1::PutParticipantRequest { participant: Some(secret("x")), expected_revision: 0 };
+    // What it answers repeats what was sent, to whoever sent it; the log doesn't.
+    server.participants.put(of(admin, put)).await.unwrap_err();
+    let source = format!("saga: other\nsteps: [ {IN}");
+    server
+        .definitions
+        .register(of(admin, v1::RegisterDefinitionRequest { source, ..Default::default() }))
+        .await
+        .unwrap_err();
+    let mut audit = AuditClient::new(server.channel.clone());
+    let entries = audit.list(of(admin, v1::ListAuditRequest::default())).await.unwrap().into_inner().entries;
+    let of_bank = entries.iter().filter(|it| it.target == "participants/bank").count();
+    assert!(entries.len() >= 7 && of_bank == 1, "the log is there: {entries:?}");
+    for entry in entries {
+        let text = format!("{entry:?} {}", String::from_utf8_lossy(&entry.record));
+        seen.0.push((format!("the audit log, {}", entry.method), text));
     }
 }
 
@@ -162,6 +206,7 @@ async fn nothing_marked_is_anywhere_but_where_it_belongs() {
     ] {
         seen.page("a start over HTTP", &client::ask(&server, "POST", "/v1/sagas", &[JSON, known], body).await);
     }
+    audited(&mut server, &admin, &viewer, &mut seen).await;
     let viewers = of(&viewer, v1::GetSagaRequest { saga_id: "done".to_owned(), ..Default::default() });
     seen.0.push(("a viewer's look".to_owned(), format!("{:?}", server.sagas.get(viewers).await.unwrap())));
     server.stop().await.unwrap();

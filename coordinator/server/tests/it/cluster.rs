@@ -15,7 +15,7 @@ use tonic::Code;
 use crate::harness::{CHECKOUT, Memory, Server, checkout, refusal, seconds};
 use crate::shop::{Answer, Shop};
 
-const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+pub(crate) const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
 pub(crate) fn config(memory: &Memory, name: &str) -> ServerConfig {
     let mut config = memory.config();
@@ -25,7 +25,7 @@ pub(crate) fn config(memory: &Memory, name: &str) -> ServerConfig {
 }
 
 /// Some nodes that have found each other, with a shop and a definition that were registered at the first.
-async fn nodes(memory: &Memory, names: &[&str]) -> (Vec<Server>, Shop) {
+pub(crate) async fn nodes(memory: &Memory, names: &[&str]) -> (Vec<Server>, Shop) {
     nodes_over(memory, names, &ServerConfig::default()).await
 }
 
@@ -242,7 +242,8 @@ async fn a_shard_whose_store_lost_commits_is_frozen() {
     shop.always("Charge", Answer::Held);
     servers[0].sagas.start(checkout("order-1")).await.unwrap();
     shop.is_called("Charge").await;
-    let before = shards(&servers[0]).await.into_iter().find(|shard| shard.commits > 0).unwrap();
+    let own = shard_in(4, "order-1");
+    let before = shards(&servers[0]).await.into_iter().find(|shard| shard.shard == own).unwrap();
     // What somebody else saw: three commits more, in a tenure that was over when the present one began.
     let mark = v1::ShardMark {
         shard: before.shard,
@@ -278,12 +279,15 @@ async fn a_shard_whose_store_lost_commits_is_frozen() {
         assert_eq!((refused.code(), refusal(&refused).1.as_str()), (Code::Unavailable, "SHARD_FROZEN"));
         assert!(refused.message().contains(lost), "{refused:?}");
     }
-    let elsewhere = (0..).map(|number| format!("order-x{number}")).find(|id| {
-        let key = amends_engine::ids::SagaKey {
-            namespace: amends_engine::ids::Namespace::default_namespace(),
-            id: amends_engine::ids::SagaId::parse(id).unwrap(),
-        };
-        u32::from(amends_store::shard_of(&key, 4).0) != frozen.shard
-    });
+    let elsewhere = (0..).map(|number| format!("order-x{number}")).find(|id| shard_in(4, id) != frozen.shard);
     completes(&mut servers[0], &elsewhere.unwrap()).await;
+}
+
+/// The shard of a saga in a store of so many.
+fn shard_in(shards: u16, id: &str) -> u32 {
+    let key = amends_engine::ids::SagaKey {
+        namespace: amends_engine::ids::Namespace::default_namespace(),
+        id: amends_engine::ids::SagaId::parse(id).unwrap(),
+    };
+    amends_store::shard_of(&key, shards).0.into()
 }

@@ -6,7 +6,7 @@ use tonic::Code;
 use crate::harness::{Memory, Server, checkout, on_both_stores, refusal};
 use crate::shop::Answer;
 
-on_both_stores! { filtered paged history_in_pages }
+on_both_stores! { filtered searched counted paged history_in_pages }
 
 async fn ids(server: &mut Server, message: v1::ListSagasRequest) -> Vec<String> {
     let listed = server.sagas.list(message).await.unwrap().into_inner();
@@ -38,6 +38,83 @@ async fn filtered(memory: Memory) {
     assert!(ids(&mut server, v1::ListSagasRequest { namespace, ..all.clone() }).await.is_empty());
     let unknown = v1::ListSagasRequest { statuses: vec![99], ..all };
     assert_eq!(refusal(&server.sagas.list(unknown).await.unwrap_err()).2, ["statuses"]);
+    server.stop().await.unwrap();
+}
+
+/// By where sagas are held up and by what was said to them, also on HTTP's side of the same messages.
+async fn searched(memory: Memory) {
+    let (mut server, shop) = Server::with_shop(&memory).await;
+    server.run("good").await;
+    shop.always("Charge", Answer::Says(Code::FailedPrecondition, "Card declined"));
+    shop.always("Release", Answer::Says(Code::Unavailable, "closed for today"));
+    server.run("stuck").await;
+
+    let all = v1::ListSagasRequest::default;
+    let none: Vec<String> = Vec::new();
+    let stuck_at = server.sagas.list(all()).await.unwrap().into_inner().sagas[0].stuck[0].clone();
+    assert_eq!(stuck_at.message, "closed for today");
+    for participant in ["shop", "nobody"] {
+        let expected = if participant == "shop" { vec!["stuck".to_owned()] } else { none.clone() };
+        let participant = participant.to_owned();
+        assert_eq!(ids(&mut server, v1::ListSagasRequest { participant, ..all() }).await, expected);
+    }
+    for (error, found) in [("CLOSED for", true), ("UNAVAILABLE: closed", true), ("declined by nobody", false)] {
+        let expected = if found { vec!["stuck".to_owned()] } else { none.clone() };
+        assert_eq!(ids(&mut server, v1::ListSagasRequest { error: error.to_owned(), ..all() }).await, expected);
+    }
+    for (seconds, expected) in [(0, vec!["stuck".to_owned()]), (3600, none.clone())] {
+        let older_than = Some(pbjson_types::Duration { seconds, nanos: 0 });
+        assert_eq!(ids(&mut server, v1::ListSagasRequest { older_than, ..all() }).await, expected);
+    }
+    let first = v1::ListSagasRequest { definition: "checkout".to_owned(), version: 1, ..all() };
+    assert_eq!(ids(&mut server, first.clone()).await, ["stuck", "good"]);
+    assert_eq!(ids(&mut server, v1::ListSagasRequest { version: 2, ..first }).await, none);
+    assert_eq!(ids(&mut server, v1::ListSagasRequest { unacknowledged: true, ..all() }).await, ["stuck", "good"]);
+
+    let negative = Some(pbjson_types::Duration { seconds: -1, nanos: 0 });
+    for (field, message) in [
+        ("version", v1::ListSagasRequest { version: 2, ..all() }),
+        ("participant", v1::ListSagasRequest { participant: "a b".to_owned(), ..all() }),
+        ("error", v1::ListSagasRequest { error: "x".repeat(257), ..all() }),
+        ("older_than", v1::ListSagasRequest { older_than: negative, ..all() }),
+        ("stuck_reason", v1::ListSagasRequest { stuck_reason: 99, ..all() }),
+    ] {
+        assert_eq!(refusal(&server.sagas.list(message).await.unwrap_err()).2, [field]);
+    }
+    server.stop().await.unwrap();
+}
+
+async fn counted(memory: Memory) {
+    let (mut server, shop) = Server::with_shop(&memory).await;
+    for id in ["one", "two"] {
+        server.run(id).await;
+    }
+    shop.always("Charge", Answer::Says(Code::FailedPrecondition, "no"));
+    shop.always("Release", Answer::Says(Code::Unavailable, "closed"));
+    server.run("stuck").await;
+    let all = v1::CountSagasRequest::default;
+    let counted = server.sagas.count(all()).await.unwrap().into_inner();
+    let kind = |status: v1::SagaStatus, reason: v1::StuckReason, participant: &str, count| v1::SagaCount {
+        definition: "checkout".to_owned(),
+        version: 1,
+        status: status.into(),
+        stuck_reason: reason.into(),
+        participant: participant.to_owned(),
+        count,
+    };
+    let completed = kind(v1::SagaStatus::Completed, v1::StuckReason::Unspecified, "", 2);
+    let stuck = kind(v1::SagaStatus::Stuck, v1::StuckReason::RetriesExhausted, "shop", 1);
+    assert_eq!(counted, v1::CountSagasResponse { total: 3, counts: vec![completed.clone(), stuck.clone()] });
+    for (message, expected) in [
+        (v1::CountSagasRequest { participant: "shop".to_owned(), ..all() }, vec![stuck.clone()]),
+        (v1::CountSagasRequest { error: "closed".to_owned(), ..all() }, vec![stuck]),
+        (v1::CountSagasRequest { statuses: vec![v1::SagaStatus::Completed.into()], ..all() }, vec![completed]),
+        (v1::CountSagasRequest { namespace: "another".to_owned(), ..all() }, vec![]),
+    ] {
+        assert_eq!(server.sagas.count(message).await.unwrap().into_inner().counts, expected);
+    }
+    let versions = v1::CountSagasRequest { version: 2, ..all() };
+    assert_eq!(refusal(&server.sagas.count(versions).await.unwrap_err()).2, ["version"]);
     server.stop().await.unwrap();
 }
 

@@ -6,9 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod access;
+mod audit;
+mod audit_log;
+mod audit_nodes;
+mod batches;
 mod canary;
 mod cluster;
 mod completing;
+mod console;
 mod damage;
 mod definitions;
 mod deploy;
@@ -18,10 +23,12 @@ mod following;
 mod front_door;
 mod fuzz;
 mod harness;
+mod holding;
 mod http;
 mod http_steps;
 mod lifecycle;
 mod listing;
+mod mending;
 mod metrics;
 mod nodes;
 mod operating;
@@ -34,3 +41,5 @@ mod shop;
 mod stopping;
 mod tls;
 mod tracing;
+mod verbs;
+mod webhooks;

@@ -27,6 +27,7 @@ service Shop {
   rpc Release(Order) returns (Done);
   rpc Charge(Order) returns (Done);
   rpc Refund(Order) returns (Done);
+  rpc Look(Order) returns (Done);
 }
 message Order { string order_id = 1; int64 amount = 2; }
 message Done { string receipt = 1; }

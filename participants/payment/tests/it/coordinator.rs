@@ -57,6 +57,10 @@ impl Sagas for Coordinator {
         unknown()
     }
 
+    async fn count(&self, _: Request<v1::CountSagasRequest>) -> Result<Response<v1::CountSagasResponse>, Status> {
+        unknown()
+    }
+
     async fn list_history(
         &self,
         _: Request<v1::ListHistoryRequest>,

@@ -37,6 +37,14 @@ impl Participants for Coordinator {
         Err(Status::unimplemented("set_limits"))
     }
 
+    async fn pause(&self, _: Request<v1::PauseParticipantRequest>) -> Result<Response<v1::Participant>, Status> {
+        Err(Status::unimplemented("pause"))
+    }
+
+    async fn resume(&self, _: Request<v1::ResumeParticipantRequest>) -> Result<Response<v1::Participant>, Status> {
+        Err(Status::unimplemented("resume"))
+    }
+
     async fn list(
         &self,
         _: Request<v1::ListParticipantsRequest>,

@@ -5,10 +5,13 @@
 //!
 //! This file has what all methods share; `sagas.rs`, `operations.rs` and `registrations.rs` have the messages.
 
+mod audit;
+mod batches;
 pub(crate) mod discovery;
 mod operations;
 mod registrations;
 mod sagas;
+mod search;
 
 use amends_engine::ids::{
     DefinitionName, InvalidName, Namespace, Operation, ParticipantName, SagaId, SagaKey, StepName,
@@ -17,13 +20,17 @@ use amends_engine::payload::Payload;
 use amends_engine::saga::By;
 use amends_proto::v1;
 use amends_runtime::Ask;
+use amends_runtime::batch::is_marked;
 use amends_runtime::coordinator::namespace_or_default;
 use bytes::Bytes;
 
 use super::status::Violation;
+pub(crate) use audit::*;
+pub(crate) use batches::*;
 pub(crate) use operations::*;
 pub(crate) use registrations::*;
 pub(crate) use sagas::*;
+pub(crate) use search::*;
 
 /// Longest reason, in bytes.
 const REASON_LENGTH_MAX: usize = 1024;
@@ -73,6 +80,10 @@ pub(crate) fn revision(expected: u64) -> Option<u64> {
 
 pub(crate) fn by(principal: String, reason: String) -> Result<By, Violation> {
     match reason.len() {
+        // What a batch did is told by how its reason begins.
+        1..=REASON_LENGTH_MAX if is_marked(&reason) => {
+            Err(Violation::new("reason", "only what a batch does has a reason that begins so; say it in other words"))
+        }
         1..=REASON_LENGTH_MAX => Ok(By { principal, reason }),
         0 => Err(Violation::new("reason", "it is empty; say why, for the history")),
         length => Err(too_long("reason", length, REASON_LENGTH_MAX)),

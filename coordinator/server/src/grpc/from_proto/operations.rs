@@ -1,10 +1,12 @@
 //! The messages of service Operations.
 
 use amends_engine::event::Finding;
+use amends_engine::ids::{SagaKey, Version};
+use amends_engine::saga::By;
 use amends_proto::v1;
 use amends_runtime::Ask;
 
-use super::{Asked, by, operation, output, revision, saga_key, step_name};
+use super::{Asked, by, operation, output, revision, saga_key, step_name, version};
 use crate::grpc::status::Violation;
 
 /// Fresh attempts.
@@ -57,6 +59,32 @@ pub(crate) fn pause(message: v1::PauseSagaRequest, principal: String) -> Result<
 pub(crate) fn resume(message: v1::ResumeSagaRequest, principal: String) -> Result<Asked, Violation> {
     let v1::ResumeSagaRequest { namespace, saga_id, reason, expected_revision } = message;
     asked(&namespace, &saga_id, Ask::Resume, principal, reason, expected_revision)
+}
+
+/// Somebody looks after what is stuck.
+pub(crate) fn acknowledge(message: v1::AcknowledgeSagaRequest, principal: String) -> Result<Asked, Violation> {
+    let v1::AcknowledgeSagaRequest { namespace, saga_id, reason, expected_revision } = message;
+    asked(&namespace, &saga_id, Ask::Acknowledge, principal, reason, expected_revision)
+}
+
+/// A move to another version of the definition.
+#[derive(Debug)]
+pub(crate) struct AskedToMove {
+    pub(crate) key: SagaKey,
+    /// The newest that isn't deprecated where absent.
+    pub(crate) version: Option<Version>,
+    pub(crate) by: By,
+    pub(crate) expected_revision: Option<u64>,
+}
+
+/// Going on by another version.
+pub(crate) fn repin(message: v1::RepinSagaRequest, principal: String) -> Result<AskedToMove, Violation> {
+    Ok(AskedToMove {
+        key: saga_key(&message.namespace, &message.saga_id)?,
+        version: version(message.version),
+        by: by(principal, message.reason)?,
+        expected_revision: revision(message.expected_revision),
+    })
 }
 
 fn asked(

@@ -10,7 +10,6 @@ use amends_engine::saga::{By, StuckReason};
 use amends_engine::standing::StatusWord;
 use amends_proto::v1;
 use amends_runtime::{Ask, Start};
-use amends_store::Filter;
 
 use super::{
     Asked, by, definition_name, json, namespace, operation, output, revision, saga_key, step_name, too_long,
@@ -86,7 +85,7 @@ fn derived_id(namespace: &Namespace, definition: &DefinitionName, request_id: &s
     SagaId::parse(&id).map_err(|error| Violation::new("request_id", error.to_string()))
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Violation> {
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Violation> {
     if labels.len() > LABELS_MAX {
         return Err(Violation::new("labels", format!("{} labels; at most {LABELS_MAX} are allowed", labels.len())));
     }
@@ -112,26 +111,7 @@ fn wait(duration: pbjson_types::Duration) -> Result<Duration, Violation> {
     }
 }
 
-/// Which sagas to list.
-pub(crate) fn filter(message: &v1::ListSagasRequest) -> Result<Filter, Violation> {
-    let known = |number: &i32| status_word(*number).transpose();
-    let statuses = message.statuses.iter().filter_map(known).collect::<Result<Vec<_>, _>>()?;
-    let definition = match message.definition.as_str() {
-        "" => None,
-        name => Some(definition_name("definition", name)?),
-    };
-    check_labels(&message.labels)?;
-    Ok(Filter {
-        namespace: Some(namespace(&message.namespace)?),
-        statuses: statuses.into_iter().map(|word| word.as_str().to_owned()).collect(),
-        definition,
-        version: None,
-        stuck: stuck_reason(message.stuck_reason)?.map(|reason| reason.as_str().to_owned()),
-        labels: message.labels.clone().into_iter().collect(),
-    })
-}
-
-fn status_word(number: i32) -> Result<Option<StatusWord>, Violation> {
+pub(super) fn status_word(number: i32) -> Result<Option<StatusWord>, Violation> {
     use v1::SagaStatus as S;
     Ok(Some(match S::try_from(number) {
         Ok(S::Unspecified) => return Ok(None),
@@ -147,7 +127,7 @@ fn status_word(number: i32) -> Result<Option<StatusWord>, Violation> {
     }))
 }
 
-fn stuck_reason(number: i32) -> Result<Option<StuckReason>, Violation> {
+pub(super) fn stuck_reason(number: i32) -> Result<Option<StuckReason>, Violation> {
     use v1::StuckReason as R;
     Ok(Some(match R::try_from(number) {
         Ok(R::Unspecified) => return Ok(None),

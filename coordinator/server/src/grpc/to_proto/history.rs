@@ -28,7 +28,7 @@ pub(crate) fn history_entry(recorded: &RecordedEntry, snapshot: &Snapshot) -> v1
         attempt: entry.attempt.unwrap_or_default(),
         outcome: outcome_kind.into(),
         doubt: doubt.into(),
-        code: word.map_or_else(|| entry.why.code.clone(), str::to_owned),
+        code: word.unwrap_or_else(|| entry.why.code.clone()),
         message: entry.why.message.clone(),
         start_time: call.map(|call| timestamp(call.started_at)),
         duration: call.map(|call| call.duration.into()),
@@ -50,7 +50,7 @@ struct Told {
     /// Of the attempt that the change is about.
     outcome: Option<OutcomeKind>,
     /// A word that says more than the kind, in place of a participant's code.
-    word: Option<&'static str>,
+    word: Option<String>,
 }
 
 fn told(change: &Change) -> Told {
@@ -65,12 +65,14 @@ fn told(change: &Change) -> Told {
         Change::Nondeterministic => plain(K::OutputDiffers),
         Change::CalledBack(kind) => Told { outcome: Some(*kind), ..plain(K::CalledBack) },
         Change::PendingExpired => plain(K::PendingExpired),
-        Change::DecidedToCompensate(cause) => Told { word: Some(cause_word(cause)), ..plain(K::CompensationDecided) },
+        Change::DecidedToCompensate(cause) => {
+            Told { word: Some(cause_word(cause).to_owned()), ..plain(K::CompensationDecided) }
+        }
         Change::DecidedToConfirm => plain(K::ConfirmationDecided),
         Change::CancelRecorded => plain(K::CancelRecorded),
         Change::Late => plain(K::Late),
-        Change::Stuck(reason) => Told { word: Some(reason.as_str()), ..plain(K::Stuck) },
-        Change::Parked(reason) => Told { word: Some(reason.as_str()), ..plain(K::Parked) },
+        Change::Stuck(reason) => Told { word: Some(reason.as_str().to_owned()), ..plain(K::Stuck) },
+        Change::Parked(reason) => Told { word: Some(reason.as_str().to_owned()), ..plain(K::Parked) },
         Change::Retried => plain(K::Retried),
         Change::Skipped => plain(K::Skipped),
         Change::ResolvedAsHappened => plain(K::ResolvedAsHappened),
@@ -80,6 +82,8 @@ fn told(change: &Change) -> Told {
         Change::Completed => plain(K::Completed),
         Change::Compensated => plain(K::Compensated),
         Change::ForceStopped => plain(K::ForceStopped),
+        Change::Acknowledged => plain(K::Acknowledged),
+        Change::Repinned(version) => Told { word: Some(version.to_string()), ..plain(K::Repinned) },
     }
 }
 

@@ -3,11 +3,15 @@
 //! It shows and never decides; what is derived here (a phase after the end, why an effect stands) is said in words, never
 //! acted on. Invariant: no JSON is read or written on the way: payloads pass as the bytes they are.
 //!
-//! `saga.rs` has the saga as a whole, `steps.rs` its steps and what they left, `history.rs` the history, `registrations.rs`
+//! `saga.rs` has the saga as a whole, `steps.rs` its steps and what they left, `history.rs` the history, `counts.rs` how many, `registrations.rs`
 //! definitions and participants.
 
+mod audit;
+mod batches;
+mod counts;
 mod discovery;
 mod history;
+mod reconciling;
 mod registrations;
 mod saga;
 mod steps;
@@ -18,8 +22,12 @@ use amends_engine::payload::{Encoding, Payload};
 use amends_engine::time::Timestamp;
 use amends_proto::v1;
 
+pub(crate) use audit::*;
+pub(crate) use batches::*;
+pub(crate) use counts::*;
 pub(crate) use discovery::*;
 pub(crate) use history::*;
+pub(crate) use reconciling::finding as reconciled;
 pub(crate) use registrations::*;
 pub(crate) use saga::*;
 

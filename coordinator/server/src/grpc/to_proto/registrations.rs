@@ -53,6 +53,7 @@ pub(crate) fn definition(
             principal: it.principal.clone(),
             reason: it.reason.clone(),
         }),
+        paused: None,
     }
 }
 

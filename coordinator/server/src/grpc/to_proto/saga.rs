@@ -4,9 +4,10 @@ use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, OutcomeKind, Why};
 use amends_engine::saga::{Cause, Decision, OperationStatus, Phase, Saga, StuckReason};
 use amends_engine::standing::{self, StatusWord, Waiting, WaitingReason};
+use amends_engine::why::{self, Around};
 use amends_proto::v1;
 use amends_runtime::cluster::Lost;
-use amends_runtime::{Listed, Snapshot, UnreadableSaga};
+use amends_runtime::{Snapshot, UnreadableSaga};
 
 use super::{history_entry, operation, payload, steps, timestamp, trace_id};
 use crate::grpc::asking::{Cancelled, Completion};
@@ -66,6 +67,13 @@ pub(crate) fn saga(snapshot: &Snapshot, view: View) -> v1::Saga {
             View::Listed => Vec::new(),
         },
         residue: if needs_residue { steps::residue(snapshot) } else { Vec::new() },
+        why: why::why(saga, &Around { waits: standing::waits(saga), ..Around::default() }),
+        held_up_at: standing::held_up_at(saga).map(ToString::to_string).unwrap_or_default(),
+        acknowledgement: state.acknowledgement.as_ref().map(|it| v1::Acknowledgement {
+            time: Some(timestamp(it.at)),
+            principal: it.by.principal.clone(),
+            note: it.by.reason.clone(),
+        }),
     }
 }
 
@@ -74,19 +82,8 @@ pub(crate) fn waits(waits: &[Waiting], saga: &Saga) -> Vec<v1::Waiting> {
     waits.iter().map(|it| waiting(it, saga)).collect()
 }
 
-/// A saga of a list.
-pub(crate) fn listed(listed: &Listed, waits_of: impl Fn(&Saga) -> Vec<Waiting>) -> v1::Saga {
-    match listed {
-        Listed::Saga(snapshot) => {
-            let waiting = waits(&waits_of(&snapshot.saga), &snapshot.saga);
-            v1::Saga { waiting, ..saga(snapshot, View::Listed) }
-        }
-        Listed::Unreadable { saga, status } => unreadable(saga, status),
-    }
-}
-
-/// One that had ended needs nobody; any other needs an operator.
-fn unreadable(saga: &UnreadableSaga, last: &str) -> v1::Saga {
+/// A saga that can't be read. One that had ended needs nobody; any other needs an operator.
+pub(crate) fn unreadable(saga: &UnreadableSaga, last: &str) -> v1::Saga {
     let ended = [StatusWord::Completed, StatusWord::Compensated, StatusWord::ForceStopped];
     let status = ended.into_iter().find(|word| word.as_str() == last).unwrap_or(StatusWord::Stuck);
     let poison = v1::Stuck {
@@ -99,15 +96,16 @@ fn unreadable(saga: &UnreadableSaga, last: &str) -> v1::Saga {
         id: saga.key.id.to_string(),
         revision: saga.revision,
         status: status_of(status).into(),
+        why: if status == StatusWord::Stuck { format!("Stuck: {}", poison.message) } else { String::new() },
         stuck: if status == StatusWord::Stuck { vec![poison] } else { Vec::new() },
         ..v1::Saga::default()
     }
 }
 
-/// A message to somebody who follows a saga.
-pub(crate) fn watched(seen: &Seen) -> v1::WatchSagaResponse {
+/// A message to somebody who follows a saga, which is shown so.
+pub(crate) fn watched(seen: &Seen, saga: v1::Saga) -> v1::WatchSagaResponse {
     v1::WatchSagaResponse {
-        saga: Some(saga(&seen.snapshot, View::Full)),
+        saga: Some(saga),
         entries: seen.entries.iter().map(|recorded| history_entry(recorded, &seen.snapshot)).collect(),
     }
 }

@@ -66,7 +66,7 @@ fn status(status: OperationStatus) -> (v1::OperationStatus, Option<pbjson_types:
     (shown, None)
 }
 
-fn effect(effect: StepEffect) -> v1::Effect {
+pub(super) fn effect(effect: StepEffect) -> v1::Effect {
     match effect {
         StepEffect::None => v1::Effect::None,
         StepEffect::Possible => v1::Effect::Possible,
@@ -88,6 +88,8 @@ fn residue_of(snapshot: &Snapshot, residue: &Residue) -> v1::Residue {
         effect: effect(residue.effect).into(),
         output: snapshot.payloads.get(&PayloadKey::Output(residue.step, Operation::Action)).map(payload),
         message: why_it_stands(snapshot, residue).to_owned(),
+        idempotency_key: format!("{}/{}/{}", snapshot.saga.state.head.key, definition.name, Operation::Action),
+        since: residue.since.map(timestamp),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It names no method. Invariants: every route is in it, every operation has an id of its own, every reference resolves.
 
 mod comments;
+mod links;
 mod schemas;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ const ABOUT: &str = "The same methods as gRPC package `amends.v1`, as JSON. Fiel
     taken as they are in the .proto files (`saga_id`); 64-bit integers are written as strings and also taken as numbers; enums \
     are written by name and also taken by number; unset fields and defaults are left out. An unknown field or parameter is \
     refused. A request with a body needs `Content-Type: application/json`.";
+/// What a name in a path looks like.
+const NAME: &str = "^[A-Za-z0-9._-]{1,128}$";
 /// Parameters within parameters, at most.
 const DEPTH_MAX: usize = 3;
 
@@ -26,6 +29,7 @@ const DEPTH_MAX: usize = 3;
 pub(super) fn describe(table: &Table) -> Value {
     let mut schemas = Schemas::default();
     let mut paths = Map::new();
+    let mut links = Map::new();
     let mut tags: Vec<Value> = Vec::new();
     for route in table.all() {
         let service = route.rpc.parent_service();
@@ -34,6 +38,10 @@ pub(super) fn describe(table: &Table) -> Value {
         }
         let item = paths.entry(route.template.to_string()).or_insert_with(|| json!({}));
         item[route.verb.as_str().to_ascii_lowercase()] = operation(route, &mut schemas);
+        let next = links::links(route, table, &mut links);
+        if !next.is_empty() {
+            item[route.verb.as_str().to_ascii_lowercase()]["responses"]["200"]["links"] = next.into();
+        }
     }
     let mut schemas = schemas.into_map();
     schemas.insert("Status".to_owned(), status());
@@ -51,6 +59,7 @@ pub(super) fn describe(table: &Table) -> Value {
                 "description": "A token of the access file, or one of the identity provider.",
             } },
             "schemas": schemas,
+            "links": links,
             "parameters": header_parameters(),
             "responses": { "Error": {
                 "description": "What went wrong; what may be tried again says when in `Retry-After` and RetryInfo.",
@@ -64,12 +73,8 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     let (rpc, comment) = (&route.rpc, route.rpc.comment());
     let (summary, description) = summary(&comment);
     let service = rpc.parent_service();
-    let id = match route.way {
-        0 => format!("{}_{}", service.name(), rpc.name()),
-        way => format!("{}_{}_{}", service.name(), rpc.name(), way + 1),
-    };
     let mut operation = json!({
-        "operationId": id,
+        "operationId": operation_id(route),
         "tags": [service.name()],
         "summary": summary,
         "description": description,
@@ -97,6 +102,14 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     operation
 }
 
+fn operation_id(route: &Route) -> String {
+    let (service, method) = (route.rpc.parent_service(), route.rpc.name());
+    match route.way {
+        0 => format!("{}_{method}", service.name()),
+        way => format!("{}_{method}_{}", service.name(), way + 1),
+    }
+}
+
 fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
     let mut parameters = Vec::new();
     let mut in_path = Vec::new();
@@ -104,6 +117,9 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
         let Some(field) = fields.last() else { continue };
         let mut schema = schemas.field(field);
         let description = taken(&mut schema, "description");
+        if matches!(field.kind(), Kind::String) {
+            schema["pattern"] = NAME.into();
+        }
         parameters.push(json!({
             "name": field.json_name(), "in": "path", "required": true, "description": description, "schema": schema,
         }));
@@ -148,6 +164,7 @@ fn in_query(
             _ => {
                 let mut schema = schemas.field(&field);
                 let description = taken(&mut schema, "description");
+                schemas.also_by_number(&field, &mut schema);
                 let mut parameter =
                     json!({ "name": name, "in": "query", "description": description, "schema": schema });
                 if field.is_map() {
@@ -166,15 +183,18 @@ fn taken(schema: &mut Value, member: &str) -> Value {
 
 /// What isn't a field of a request.
 fn header_parameters() -> Value {
-    let parameter = |name: &str, place: &str, description: &str| json!({ "name": name, "in": place, "description": description, "schema": { "type": "string" } });
+    let parameter = |name: &str, place: &str, pattern: &str, description: &str| {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        json!({ "name": name, "in": place, "description": description, "schema": schema })
+    };
     json!({
-        "wait": parameter("wait", "query", "How long to wait for news before answering without, up to `60s`; left out: \
+        "wait": parameter("wait", "query", "^([0-9]|[1-5][0-9])(\\.[0-9]{1,9})?s$|^60s$", "How long to wait for news before answering without, up to `60s`; left out: \
             `30s`. Not for event streams."),
-        "Last-Event-ID": parameter("Last-Event-ID", "header", "The `id` of the last event seen; overrides `afterSequence`."),
-        "Idempotency-Key": parameter("Idempotency-Key", "header", "The same as `requestId` in the body, 1 to 128 bytes: a \
+        "Last-Event-ID": parameter("Last-Event-ID", "header", "^[0-9]{1,18}$", "The `id` of the last event seen; overrides `afterSequence`."),
+        "Idempotency-Key": parameter("Idempotency-Key", "header", "^[!-~]{1,128}$", "The same as `requestId` in the body, 1 to 128 bytes: a \
             repeat with the same key is the same request. Not together with another `sagaId` or `requestId`. Other methods \
             are safe to repeat by themselves or take `expectedRevision`; there the header says nothing."),
-        "amends-principal": parameter("amends-principal", "header", "Who asks, for the history: 1 to 128 printable ASCII \
+        "amends-principal": parameter("amends-principal", "header", "^[ -~]{1,128}$", "Who asks, for the history: 1 to 128 printable ASCII \
             characters. Counts only where the server asks for no token."),
     })
 }

@@ -13,6 +13,9 @@ const PAYLOAD: &str = "An input or an output: its JSON itself, any value, kept t
     exact. An object with exactly the members `encoding` (`ENCODING_JSON` or `ENCODING_PROTOBUF`) and `data` (base64) is not \
     taken for itself: it is the payload's encoding and bytes. Payloads of that shape, and the payload `null`, are written so.";
 
+/// A name, or nothing where it may be left out.
+const NAME_OR_NONE: &str = "^[A-Za-z0-9._-]{0,128}$";
+
 /// The schemas that have been asked for, by name, with all that they refer to.
 #[derive(Default)]
 pub(super) struct Schemas {
@@ -46,6 +49,7 @@ impl Schemas {
         } else {
             self.kind(&field.kind())
         };
+        narrow(field, &mut schema);
         let mut comment = field.comment();
         if let Some(one) = field.containing_oneof() {
             let names: Vec<String> = one.fields().map(|field| format!("`{}`", field.json_name())).collect();
@@ -55,6 +59,13 @@ impl Schemas {
             schema["description"] = comment.trim().into();
         }
         schema
+    }
+
+    /// Where an enum is a parameter, its number is taken too.
+    pub(super) fn also_by_number(&mut self, field: &FieldDescriptor, schema: &mut Value) {
+        let Kind::Enum(of) = field.kind() else { return };
+        let either = json!({ "anyOf": [self.one_of(&of), { "type": "integer", "format": "int32" }] });
+        *schema = if field.is_list() { json!({ "type": "array", "items": either }) } else { either };
     }
 
     /// All schemas.
@@ -73,7 +84,9 @@ impl Schemas {
         match kind {
             Kind::Double | Kind::Float => json!({ "type": "number" }),
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => json!({ "type": "integer", "format": "int32" }),
-            Kind::Uint32 | Kind::Fixed32 => json!({ "type": "integer", "format": "uint32", "minimum": 0 }),
+            Kind::Uint32 | Kind::Fixed32 => {
+                json!({ "type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX })
+            }
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
                 json!({ "type": "string", "format": "int64", "pattern": "^-?[0-9]+$" })
             }
@@ -95,6 +108,17 @@ impl Schemas {
             self.known.insert(name.clone(), json!({ "type": "string", "enum": names, "description": description }));
         }
         reference(&name)
+    }
+}
+
+/// What a field's name says about its values, all over the API.
+fn narrow(field: &FieldDescriptor, schema: &mut Value) {
+    match (field.name(), field.is_list()) {
+        ("namespace" | "saga_id" | "definition" | "participant", false) if field.kind() == Kind::String => {
+            schema["pattern"] = NAME_OR_NONE.into();
+        }
+        ("page_size", false) => schema["minimum"] = 0.into(),
+        _ => {}
     }
 }
 

@@ -80,3 +80,23 @@ fn it_says_what_a_caller_must_know() {
     let outcome = schemas["CompleteStepRequest"]["properties"]["rejected"]["description"].as_str().unwrap();
     assert!(outcome.ends_with("Only one of `succeeded`, `rejected`."), "{outcome}");
 }
+
+#[test]
+fn what_is_made_leads_to_all_that_can_be_done_with_it() {
+    let description = describe(&table());
+    let links = |path: &str, verb: &str| description["paths"][path][verb]["responses"]["200"]["links"].clone();
+    let started = links("/v1/sagas", "post");
+    for next in ["Sagas_Get", "Sagas_ListHistory_2", "Sagas_Cancel", "Operations_Retry"] {
+        assert!(started[next].is_object(), "{next}: {started}");
+    }
+    assert!(started["Sagas_CompleteStep"].is_null(), "an answer doesn't say which step: {started}");
+    assert!(started["Definitions_Get"].is_null() && started["Sagas_List"].is_null(), "{started}");
+    let link = |name: &str| description["components"]["links"][name]["parameters"].clone();
+    let both = json!({ "path.namespace": "$response.body#/namespace", "path.sagaId": "$response.body#/id" });
+    assert_eq!(link("Saga_Sagas_Get_2"), both);
+    let version =
+        json!({ "path.name": "$response.body#/definition/name", "path.version": "$response.body#/definition/version" });
+    assert_eq!(link("Definition_definition_Definitions_Get_2"), version);
+    assert!(links("/v1/participants/{name}", "put")["Participants_RegisterEndpoint"].is_object());
+    assert!(links("/v1/sagas/{sagaId}", "get").is_null(), "it makes nothing");
+}

@@ -11,7 +11,7 @@ async fn paths_and_methods() {
         ("/v1/sagas/o-1/histroy", "the nearest is GET /v1/sagas/{sagaId}/history;"),
         ("/v1/sagas/o-1:wach", "the nearest is GET /v1/sagas/{sagaId}:watch;"),
         ("/v1/sagas/o-1/watch", "the nearest is GET /v1/sagas/{sagaId}:watch;"),
-        ("/v1", "the nearest is GET /v1/definitions;"),
+        ("/v1", "the nearest is GET /v1/webhooks;"),
     ] {
         let answer = get(&server, path).await;
         assert_eq!(answer.refusal(), (404, 5, "NO_SUCH_PATH".to_owned(), String::new()), "{path}");
