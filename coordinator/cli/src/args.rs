@@ -5,10 +5,14 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::alert::AlertCommand;
+use crate::commands::audit::AuditCommand;
+use crate::commands::batch::BatchCommand;
 use crate::commands::cluster::ClusterCommand;
 use crate::commands::completions::Completions;
 use crate::commands::definition::DefinitionCommand;
 use crate::commands::participant::ParticipantCommand;
+use crate::commands::profile::ProfileCommand;
 use crate::commands::saga::SagaCommand;
 use crate::connect::{Address, Credentials, TlsFlags};
 use crate::output::Format;
@@ -27,6 +31,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Common {
+    /// Which coordinator, by the name that `amends profile set` gave it; other options given win
+    #[arg(long, global = true, env = "AMENDS_PROFILE", value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Where the coordinator answers gRPC
     #[arg(long, global = true, env = "AMENDS_ADDRESS", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     pub(crate) address: Address,
@@ -49,6 +56,9 @@ pub(crate) enum Command {
     /// Start, find, watch and repair sagas
     #[command(subcommand)]
     Saga(SagaCommand),
+    /// Repair many sagas by a plan
+    #[command(subcommand)]
+    Batch(BatchCommand),
     /// Check and register definitions
     #[command(subcommand)]
     Definition(DefinitionCommand),
@@ -58,6 +68,12 @@ pub(crate) enum Command {
     /// Look at the nodes that share the store and their shards
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// See how the webhooks do that are told what happens, and test them
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// See who did what and why, export it, and verify an export
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Move a store while no coordinator uses it
     #[cfg(feature = "server")]
     #[command(subcommand)]
@@ -66,6 +82,9 @@ pub(crate) enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Token(crate::commands::token::TokenCommand),
+    /// Keep names for coordinators, so that no command needs an address
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Run the coordinator

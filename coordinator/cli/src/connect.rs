@@ -9,6 +9,9 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use amends_proto::v1::alerts_client::AlertsClient;
+use amends_proto::v1::audit_client::AuditClient;
+use amends_proto::v1::batches_client::BatchesClient;
 use amends_proto::v1::cluster_client::ClusterClient;
 use amends_proto::v1::definitions_client::DefinitionsClient;
 use amends_proto::v1::operations_client::OperationsClient;
@@ -51,6 +54,12 @@ pub(crate) struct TlsFlags {
 }
 
 impl TlsFlags {
+    /// What was given, as for a file: CA, certificate, key, name.
+    pub(crate) fn texts(&self) -> [Option<String>; 4] {
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        [text(&self.tls_ca), text(&self.tls_cert), text(&self.tls_key), self.tls_server_name.clone()]
+    }
+
     fn client(&self) -> Result<ClientTls, Failure> {
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
@@ -132,6 +141,18 @@ impl Connection {
         ClusterClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
     }
 
+    pub(crate) fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
+    }
+
+    pub(crate) fn batches(&self) -> BatchesClient<Channel> {
+        BatchesClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
+    }
+
+    pub(crate) fn alerts(&self) -> AlertsClient<Channel> {
+        AlertsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
+    }
+
     pub(crate) fn operations(&self) -> OperationsClient<Channel> {
         OperationsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_LENGTH_MAX)
     }
@@ -159,6 +180,16 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// Whether a token itself was given.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The file that was named.
+    pub(crate) fn file(&self) -> Option<String> {
+        self.token_file.as_ref().map(|file| file.display().to_string())
+    }
+
     /// Every request from now on carries them.
     pub(crate) fn use_for_all(self) -> Result<(), Failure> {
         let token = match (self.token, self.token_file) {

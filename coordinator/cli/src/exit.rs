@@ -85,6 +85,9 @@ pub(crate) enum Failure {
     /// A definition or a store with errors.
     #[error("{0}")]
     Findings(String),
+    /// Sagas of a batch that were left alone.
+    #[error("{0}")]
+    LeftAlone(String),
     /// The user was asked and said no.
     #[error("nothing was changed")]
     Declined,
@@ -105,7 +108,9 @@ impl Failure {
             Self::Status { status } => exit_of(status.code()),
             Self::MaybeAccepted { source, .. } => source.exit(),
             Self::NotCompleted { .. } => Exit::NotCompleted,
-            Self::Findings(_) | Self::Declined | Self::Answer(_) | Self::Process(_) => Exit::Refused,
+            Self::Findings(_) | Self::LeftAlone(_) | Self::Declined | Self::Answer(_) | Self::Process(_) => {
+                Exit::Refused
+            }
         }
     }
 }

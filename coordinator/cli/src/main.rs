@@ -19,6 +19,7 @@ mod hints;
 mod input;
 mod output;
 mod payload;
+mod profile;
 #[cfg(feature = "server")]
 mod redis_server;
 mod time;
@@ -26,19 +27,29 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     amends_tls::install();
-    let arguments = args::Arguments::try_parse().unwrap_or_else(|error| {
+    let (command, profile) = match profile::applied(args::Arguments::command()) {
+        Ok(applied) => applied,
+        Err(failure) => return failed(&failure),
+    };
+    if let Some(profile) = profile {
+        confirm::on_profile(profile);
+    }
+    let parsed = command.try_get_matches().and_then(|matches| args::Arguments::from_arg_matches(&matches));
+    let arguments = parsed.unwrap_or_else(|error| {
         let given: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
         hints::with_tip(error, &args::Arguments::command(), &given).exit()
     });
     match commands::run(arguments) {
         Ok(()) => exit::Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("amends: {failure}");
-            failure.exit().into()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &exit::Failure) -> ExitCode {
+    eprintln!("amends: {failure}");
+    failure.exit().into()
 }

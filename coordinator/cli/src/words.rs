@@ -42,8 +42,18 @@ words! {
     history_kind: v1::HistoryKind, "HISTORY_KIND_";
     /// What a code means.
     code_meaning: v1::CodeMeaning, "CODE_MEANING_";
+    /// What a participant says of an effect.
+    reconcile_answer: v1::ReconcileAnswer, "RECONCILE_ANSWER_";
+    /// Where a batch stands.
+    batch_status: v1::BatchStatus, "BATCH_STATUS_";
+    /// What is done to each saga of a batch.
+    batch_verb: v1::BatchVerb, "BATCH_VERB_";
+    /// What became of one saga of a batch.
+    item_status: v1::BatchItemStatus, "BATCH_ITEM_STATUS_";
     /// What a participant's breaker does.
     breaker_state: v1::BreakerState, "BREAKER_STATE_";
+    /// What became of what somebody tried.
+    audit_result: v1::AuditResult, "AUDIT_RESULT_";
     /// Whether a participant's breaker works.
     breaker_mode: v1::BreakerMode, "BREAKER_MODE_";
 }

@@ -3,12 +3,16 @@
 //! Never shares state between commands: each opens what it needs and ends. Where to look next: `args.rs` for the tree,
 //! [`saga`] for the largest noun.
 
+pub(crate) mod alert;
+pub(crate) mod audit;
+pub(crate) mod batch;
 pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod definition;
 #[cfg(feature = "server")]
 pub(crate) mod doctor;
 pub(crate) mod participant;
+pub(crate) mod profile;
 pub(crate) mod saga;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
@@ -25,15 +29,22 @@ use crate::exit::Failure;
 /// Runs what the command line asks for.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut common = arguments.common;
-    std::mem::take(&mut common.credentials).use_for_all()?;
+    // A profile names credentials and uses none.
+    if !matches!(arguments.command, Command::Profile(_)) {
+        std::mem::take(&mut common.credentials).use_for_all()?;
+    }
     common.address = common.address.with_tls(common.tls.clone());
     match arguments.command {
         Command::Saga(command) => as_client(command.run(&common)),
+        Command::Batch(command) => as_client(command.run(&common)),
         Command::Definition(command) => command.run(&common),
         Command::Participant(command) => as_client(command.run(&common)),
         Command::Cluster(command) => as_client(command.run(&common)),
+        Command::Alert(command) => as_client(command.run(&common)),
+        Command::Audit(command) => as_client(command.run(&common)),
         #[cfg(feature = "server")]
         Command::Token(command) => command.run(common.output),
+        Command::Profile(command) => command.run(&common),
         Command::Completions(command) => command.run(),
         #[cfg(feature = "server")]
         Command::Serve(command) => as_server(command.run()),

@@ -4,6 +4,7 @@
 //! whole, so that what the file or the flags say is all that holds.
 
 mod limits;
+mod pausing;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,10 @@ pub(crate) enum ParticipantCommand {
         /// The participant
         name: String,
     },
+    /// Call a participant no more until it is resumed
+    Pause(pausing::Pausing),
+    /// Call a paused participant again, at a bounded rate
+    Resume(pausing::Pausing),
     /// Change what a participant is protected by
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
@@ -48,6 +53,8 @@ impl ParticipantCommand {
             Self::Register(command) => (*command).run(common).await,
             Self::List => list(common).await,
             Self::Describe { name } => show(common, name).await,
+            Self::Pause(command) => command.pause(common).await,
+            Self::Resume(command) => command.resume(common).await,
             Self::Limits(command) => command.run(common).await,
         }
     }

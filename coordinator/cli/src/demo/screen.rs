@@ -29,6 +29,7 @@ impl Screen {
     pub(super) fn begin(&self, store: Store, addresses: &Addresses, data: &Path) {
         eprintln!("amends demo: every line is a checkout saga over three services");
         eprintln!("  coordinator  grpc {}  http {}", addresses.grpc, addresses.http);
+        eprintln!("  console      http://{}/console", addresses.http);
         eprintln!(
             "  participants account {}  inventory {}  payment {}",
             addresses.account, addresses.inventory, addresses.payment

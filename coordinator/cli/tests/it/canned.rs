@@ -3,11 +3,12 @@
 //! Times are days and a half from now, so that ages come out the same whenever the tests run.
 
 use amends_proto::v1::{
-    BreakerMode, BreakerState, CodeMeaning, Decision, DecisionCause, Definition, DefinitionVersion, Deprecation, Doubt,
-    Effect, EndpointHealth, EndpointState, HistoryEntry, HistoryKind, Limits, LimitsChange, Node, NodeState, Operation,
-    OperationState, OperationStatus, OutcomeKind, Participant, Payload, Protection, Residue, Saga, SagaPhase,
+    Acknowledgement, BreakerMode, BreakerState, CodeMeaning, CountSagasResponse, Decision, DecisionCause, Definition,
+    DefinitionVersion, Deprecation, Doubt, Effect, EndpointHealth, EndpointState, HistoryEntry, HistoryKind, Limits,
+    LimitsChange, Node, NodeState, Operation, OperationState, OperationStatus, OutcomeKind, Participant, Payload,
+    Protection, ReconcileAnswer, ReconcileFinding, ReconcileSagaResponse, Residue, Saga, SagaCount, SagaPhase,
     SagaStatus, Shard, ShardState, SourceFormat, StatusCount, Step, Stuck, StuckReason, Waiting, WaitingCount,
-    WaitingReason, payload::Encoding,
+    WaitingReason, Webhook, payload::Encoding,
 };
 use pbjson_types::{Duration, Timestamp};
 
@@ -92,12 +93,24 @@ fn stuck() -> Saga {
             Step { pivot: true, ..step("charge", "payment", Effect::None, vec![declined]) },
             step("ship", "inventory", Effect::None, vec![operation(Operation::Action, OperationStatus::NotStarted, 0)]),
         ],
+        why: "Stuck since 2026-11-29 02:10:05 UTC: inventory refused to undo `reserve-stock` with FAILED_PRECONDITION \"already \
+              shipped\". Nothing more happens until somebody retries, skips or resolves it; still standing: `reserve-stock` at \
+              inventory."
+            .to_owned(),
+        held_up_at: "inventory".to_owned(),
+        acknowledgement: Some(Acknowledgement {
+            time: days_ago(1),
+            principal: "anna".to_owned(),
+            note: "asked the warehouse".to_owned(),
+        }),
         residue: vec![Residue {
             step: "reserve-stock".to_owned(),
             participant: "inventory".to_owned(),
             effect: Effect::Stands.into(),
             output: json("{\"reservation_id\":\"r-77\"}"),
             message: "compensation refused".to_owned(),
+            idempotency_key: "default/order-1001/reserve-stock/action".to_owned(),
+            since: days_ago(2),
         }],
         ..base("order-1001", SagaStatus::Stuck, SagaPhase::Compensating)
     }
@@ -141,6 +154,24 @@ fn completed() -> Saga {
         steps: vec![step("charge", "payment", Effect::Stands, vec![charged])],
         ..base("order-1003", SagaStatus::Completed, SagaPhase::Running)
     }
+}
+
+/// What participants say of three steps.
+pub(crate) fn reconciled() -> ReconcileSagaResponse {
+    let finding = |step: &str, recorded: Effect, answer: ReconcileAnswer, agrees, message: &str| ReconcileFinding {
+        step: step.to_owned(),
+        participant: "inventory".to_owned(),
+        recorded: recorded.into(),
+        answer: answer.into(),
+        agrees,
+        message: message.to_owned(),
+    };
+    let findings = vec![
+        finding("reserve-stock", Effect::Stands, ReconcileAnswer::Stands, true, ""),
+        finding("charge", Effect::None, ReconcileAnswer::Stands, false, ""),
+        finding("ship", Effect::Possible, ReconcileAnswer::CannotAsk, false, "the step has no `query`"),
+    ];
+    ReconcileSagaResponse { findings }
 }
 
 pub(crate) fn compensated(id: &str) -> Saga {
@@ -332,6 +363,27 @@ pub(crate) fn nodes() -> Vec<Node> {
     ]
 }
 
+/// One that takes messages, and one that doesn't.
+pub(crate) fn webhooks() -> Vec<Webhook> {
+    let pager = Webhook {
+        name: "pager".to_owned(),
+        address: "https://hooks.example:443".to_owned(),
+        events: vec!["saga.stuck".to_owned(), "saga.unstuck".to_owned()],
+        delivered_time: days_ago(1),
+        ..Webhook::default()
+    };
+    let chat = Webhook {
+        name: "chat".to_owned(),
+        address: "https://chat.example:443".to_owned(),
+        events: vec!["shard.frozen".to_owned()],
+        failures: 7,
+        last_error: "it answered 404 Not Found".to_owned(),
+        delivered_time: None,
+        oldest_undelivered_time: days_ago(2),
+    };
+    vec![pager, chat]
+}
+
 /// One in each state.
 pub(crate) fn shards() -> Vec<Shard> {
     let message = "shard 2 is frozen: its store is at commit 90, but commit 100 was confirmed before";
@@ -350,4 +402,24 @@ pub(crate) fn shards() -> Vec<Shard> {
     let frozen =
         Shard { shard: 2, state: ShardState::Frozen.into(), commits: 90, message: message.to_owned(), ..free.clone() };
     vec![owned, free, frozen]
+}
+
+/// What `Count` answers.
+pub(crate) fn counts() -> CountSagasResponse {
+    let count = |version, status: SagaStatus, stuck_reason: StuckReason, participant: &str, count| SagaCount {
+        definition: "checkout".to_owned(),
+        version,
+        status: status.into(),
+        stuck_reason: stuck_reason.into(),
+        participant: participant.to_owned(),
+        count,
+    };
+    CountSagasResponse {
+        total: 10_017,
+        counts: vec![
+            count(2, SagaStatus::Stuck, StuckReason::RetriesExhausted, "payment", 6),
+            count(3, SagaStatus::Running, StuckReason::Unspecified, "", 11),
+            count(3, SagaStatus::Running, StuckReason::Unspecified, "payment", 10_000),
+        ],
+    }
 }

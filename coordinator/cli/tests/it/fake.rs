@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use amends_proto::v1::alerts_server::{Alerts, AlertsServer};
+use amends_proto::v1::audit_server::AuditServer;
+use amends_proto::v1::batches_server::BatchesServer;
 use amends_proto::v1::cluster_server::{Cluster, ClusterServer};
 use amends_proto::v1::definitions_server::{Definitions, DefinitionsServer};
 use amends_proto::v1::operations_server::{Operations, OperationsServer};
@@ -14,6 +17,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::canned;
+use crate::fake_audit::Broken;
 
 /// Ends with its value, and the server with it.
 pub(crate) struct Fake {
@@ -23,8 +27,9 @@ pub(crate) struct Fake {
 }
 
 #[derive(Clone, Default)]
-struct Answers {
+pub(crate) struct Answers {
     requests: Arc<Mutex<String>>,
+    pub(crate) broken: Broken,
 }
 
 impl Fake {
@@ -41,6 +46,9 @@ impl Fake {
             .add_service(DefinitionsServer::new(answers.clone()))
             .add_service(ParticipantsServer::new(answers.clone()))
             .add_service(ClusterServer::new(answers.clone()))
+            .add_service(AlertsServer::new(answers.clone()))
+            .add_service(BatchesServer::new(answers.clone()))
+            .add_service(AuditServer::new(answers.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         runtime.spawn(server);
         Self { address, answers, _runtime: runtime }
@@ -50,16 +58,21 @@ impl Fake {
         &self.address
     }
 
+    /// From now on the audit log is one that somebody has tampered with.
+    pub(crate) fn break_the_log(&self) {
+        self.answers.broken.set();
+    }
+
     /// One line of proto3 JSON per request.
     pub(crate) fn requests(&self) -> String {
         self.answers.requests.lock().expect("not poisoned").clone()
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(crate) type Answer<T> = Result<Response<T>, Status>;
 
 impl Answers {
-    fn note<T: serde::Serialize>(&self, method: &str, request: Request<T>) -> T {
+    pub(crate) fn note<T: serde::Serialize>(&self, method: &str, request: Request<T>) -> T {
         let bearer = request.metadata().get("authorization").map(|value| value.to_str().expect("text").to_owned());
         let bearer = bearer.map_or_else(String::new, |bearer| format!(" authorization: {bearer}"));
         let message = request.into_inner();
@@ -144,6 +157,11 @@ impl Sagas for Answers {
         let saga = Some(canned::running(&request.saga_id));
         Ok(Response::new(CompleteStepResponse { result: result.into(), saga }))
     }
+
+    async fn count(&self, request: Request<CountSagasRequest>) -> Answer<CountSagasResponse> {
+        self.note("Count", request);
+        Ok(Response::new(canned::counts()))
+    }
 }
 
 #[tonic::async_trait]
@@ -174,6 +192,25 @@ impl Operations for Answers {
 
     async fn resume(&self, request: Request<ResumeSagaRequest>) -> Answer<Saga> {
         changed(&self.note("Resume", request).saga_id)
+    }
+
+    async fn acknowledge(&self, request: Request<AcknowledgeSagaRequest>) -> Answer<Saga> {
+        changed(&self.note("Acknowledge", request).saga_id)
+    }
+
+    async fn repin(&self, request: Request<RepinSagaRequest>) -> Answer<Saga> {
+        let request = self.note("Repin", request);
+        match request.saga_id.as_str() {
+            "order-1002" => Err(Status::failed_precondition(
+                "it can't be moved to that version: step `charge`, which has begun, isn't there; the saga is running",
+            )),
+            id => changed(id),
+        }
+    }
+
+    async fn reconcile(&self, request: Request<ReconcileSagaRequest>) -> Answer<ReconcileSagaResponse> {
+        find(&self.note("Reconcile", request).saga_id)?;
+        Ok(Response::new(canned::reconciled()))
     }
 }
 
@@ -239,6 +276,17 @@ impl Definitions for Answers {
         let definitions = vec![canned::definition()];
         Ok(Response::new(ListDefinitionsResponse { definitions, next_page_token: String::new() }))
     }
+
+    async fn pause(&self, request: Request<PauseDefinitionRequest>) -> Answer<Definition> {
+        let reason = self.note("Pause", request).reason;
+        let paused = Some(Hold { time: canned::days_ago(0), principal: "sre".to_owned(), reason });
+        Ok(Response::new(Definition { paused, ..canned::definition() }))
+    }
+
+    async fn resume(&self, request: Request<ResumeDefinitionRequest>) -> Answer<Definition> {
+        self.note("Resume", request);
+        Ok(Response::new(canned::definition()))
+    }
 }
 
 #[tonic::async_trait]
@@ -274,6 +322,14 @@ impl Participants for Answers {
     async fn deregister_endpoint(&self, _: Request<DeregisterEndpointRequest>) -> Answer<DeregisterEndpointResponse> {
         Err(Status::unimplemented("instances call it, the command line doesn't"))
     }
+
+    async fn pause(&self, request: Request<PauseParticipantRequest>) -> Answer<Participant> {
+        Ok(Response::new(canned::participant(&self.note("Pause", request).name)))
+    }
+
+    async fn resume(&self, request: Request<ResumeParticipantRequest>) -> Answer<Participant> {
+        Ok(Response::new(canned::participant(&self.note("Resume", request).name)))
+    }
 }
 
 #[tonic::async_trait]
@@ -296,5 +352,25 @@ impl Cluster for Answers {
         }
         let node = canned::nodes().into_iter().find(|node| node.name == message.node).expect("a canned one");
         Ok(Response::new(Node { state: NodeState::Draining.into(), shards: 0, ..node }))
+    }
+
+    async fn get_store(&self, request: Request<GetStoreRequest>) -> Answer<StoreState> {
+        self.note("GetStore", request);
+        Err(Status::unimplemented("not built yet"))
+    }
+}
+
+#[tonic::async_trait]
+impl Alerts for Answers {
+    async fn list_webhooks(&self, request: Request<ListWebhooksRequest>) -> Answer<ListWebhooksResponse> {
+        self.note("ListWebhooks", request);
+        Ok(Response::new(ListWebhooksResponse { webhooks: canned::webhooks(), node: "node-a".to_owned() }))
+    }
+
+    async fn test_webhook(&self, request: Request<TestWebhookRequest>) -> Answer<TestWebhookResponse> {
+        let delivered = request.get_ref().webhook == "pager";
+        self.note("TestWebhook", request);
+        let error = if delivered { String::new() } else { "it answered 404 Not Found".to_owned() };
+        Ok(Response::new(TestWebhookResponse { delivered, error, node: "node-a".to_owned() }))
     }
 }

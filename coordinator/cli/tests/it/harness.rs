@@ -23,6 +23,8 @@ pub(crate) fn amends_with_input(arguments: &[&str], stdin: &str) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_amends"))
         .args(arguments)
         .env_remove("AMENDS_ADDRESS")
+        .env("AMENDS_PROFILES", "/nonexistent/profiles.yaml")
+        .env_remove("AMENDS_PROFILE")
         .env_remove("AMENDS_TOKEN")
         .env_remove("AMENDS_TOKEN_FILE")
         .env_remove("COLUMNS")

@@ -25,6 +25,32 @@ fn what_changes_facts_needs_a_yes() {
 }
 
 #[test]
+fn looking_after_what_is_stuck_asks_nobody() {
+    repair("acknowledge", &["acknowledge", "order-1001", "--expected-revision", "7"]);
+    repair("repin", &["repin", "order-1001", "--version", "4"]);
+    repair("repin-refused", &["repin", "order-1002"]);
+}
+
+#[test]
+fn reconcile_shows_what_participants_say() {
+    check("reconcile", &["saga", "reconcile", "order-1001"]);
+    check("reconcile-json", &["saga", "reconcile", "order-1001", "-o", "json"]);
+    check("reconcile-unknown", &["saga", "reconcile", "order-9999"]);
+}
+
+#[test]
+fn what_many_sagas_need_is_paused_and_resumed_with_a_reason() {
+    check("definition-pause", &["definition", "pause", "checkout", "--reason", "it orders twice"]);
+    check("definition-resume", &["definition", "resume", "checkout", "--reason", "mended"]);
+    check(
+        "participant-pause",
+        &["participant", "pause", "payment", "--reason", "it moves", "--expected-revision", "2"],
+    );
+    check("participant-resume", &["participant", "resume", "payment", "--reason", "moved"]);
+    check("definition-pause-unreasoned", &["definition", "pause", "checkout"]);
+}
+
+#[test]
 fn resolve_sends_what_was_found_out() {
     repair(
         "resolve-happened",

@@ -63,6 +63,54 @@ fn list_shows_reasons_and_ages() {
 }
 
 #[test]
+fn every_filter_is_sent() {
+    let filters = [
+        "--status",
+        "stuck,paused",
+        "--stuck-reason",
+        "retries_exhausted",
+        "--participant",
+        "payment",
+        "--definition",
+        "checkout",
+        "--version",
+        "3",
+        "--label",
+        "shop=north",
+        "--error",
+        "card declined",
+        "--older-than",
+        "1h",
+        "--unacknowledged",
+    ];
+    check("list-filters", &["saga", "list"].iter().chain(&filters).copied().collect::<Vec<_>>());
+    check("count-filters", &["saga", "count"].iter().chain(&filters).copied().collect::<Vec<_>>());
+}
+
+#[test]
+fn count_shows_kinds_and_the_total() {
+    check("count", &["saga", "count"]);
+    check("count-json", &["saga", "count", "-o", "json", "--older-than", "2d"]);
+}
+
+#[test]
+fn filters_that_make_no_sense_are_refused_before_anything_is_sent() {
+    for (arguments, why) in [
+        (["--version", "3"].as_slice(), "--definition"),
+        (&["--definition", "checkout", "--version", "0"], "0 is not in"),
+        (&["--older-than", "soon"], "write a time such as 30m, 1h or 2d"),
+        (&["--status", "stucked"], "force_stopped"),
+        (&["--stuck-reason", "unlucky"], "no such reason"),
+    ] {
+        for verb in ["list", "count"] {
+            let run = amends(&["saga", verb].iter().chain(arguments).copied().collect::<Vec<_>>());
+            assert_eq!(run.code, 2, "{arguments:?}");
+            assert!(run.stderr.contains(why), "{arguments:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn describe_begins_with_why_it_is_not_moving() {
     check("describe-stuck", &["saga", "describe", "order-1001"]);
     check("describe-waiting", &["saga", "describe", "order-1002", "--history", "2"]);

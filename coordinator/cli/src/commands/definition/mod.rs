@@ -6,6 +6,7 @@
 mod diff;
 mod explain;
 mod lint;
+mod pausing;
 mod register;
 mod report;
 mod schema;
@@ -51,6 +52,10 @@ pub(crate) enum DefinitionCommand {
     Deprecate(versions::Deprecate),
     /// Let a deprecated version take new sagas again
     Undeprecate(versions::Deprecate),
+    /// Hold back all sagas of a definition
+    Pause(pausing::Pausing),
+    /// Let the sagas of a paused definition go on
+    Resume(pausing::Pausing),
 }
 
 impl DefinitionCommand {
@@ -67,6 +72,8 @@ impl DefinitionCommand {
             Self::Diff(command) => as_client(command.run(common)),
             Self::Deprecate(command) => as_client(command.run(common, false)),
             Self::Undeprecate(command) => as_client(command.run(common, true)),
+            Self::Pause(command) => as_client(command.pause(common)),
+            Self::Resume(command) => as_client(command.resume(common)),
         }
     }
 }
@@ -90,7 +97,10 @@ fn rows(definitions: &[Definition]) -> String {
     let rows = definitions.iter().map(|definition| {
         let short_digest: String = definition.digest.chars().take(12).collect();
         vec![
-            cell(&definition.name, Tone::Plain),
+            match definition.paused {
+                Some(_) => cell(format!("{} (paused)", definition.name), Tone::Notable),
+                None => cell(&definition.name, Tone::Plain),
+            },
             match definition.deprecation {
                 Some(_) => cell(format!("{} (deprecated)", definition.version), Tone::Notable),
                 None => cell(definition.version.to_string(), Tone::Plain),
@@ -124,6 +134,9 @@ impl Show {
         eprintln!("amends: {} version {}, digest {}", definition.name, definition.version, definition.digest);
         if let Some(why) = &definition.deprecation {
             eprintln!("amends: deprecated by {}: {}", why.principal, why.reason);
+        }
+        if let Some(why) = &definition.paused {
+            eprintln!("amends: paused by {}: {}", why.principal, why.reason);
         }
         common.output.print(|| to_json(&definition), || definition.source.clone())
     }

@@ -53,9 +53,9 @@ fn describe(saga: &Saga, entries: &[HistoryEntry]) -> String {
         }
     };
     section(standing::heading(saga), standing::explain(saga));
-    section("Saga", facts(saga));
-    section("Steps", indent(&steps(&saga.steps)));
     section("Residue: effects that nobody has undone", residue(saga));
+    section("Steps", indent(&steps(&saga.steps)));
+    section("Saga", facts(saga));
     section("History, the newest last", indent(&history::entries(entries)));
     text
 }
@@ -161,8 +161,10 @@ fn residue(saga: &Saga) -> String {
             cell(&residue.participant, Tone::Plain),
             cell(words::effect(residue.effect), Tone::Bad),
             cell(words::or_dash(&residue.message), Tone::Plain),
+            cell(age(residue.since.as_ref()), Tone::Plain),
+            cell(words::or_dash(&residue.idempotency_key), Tone::Plain),
             cell(words::or_dash(&output), Tone::Plain),
         ]
     });
-    indent(&table(&["STEP", "PARTICIPANT", "EFFECT", "WHY", "OUTPUT"], rows))
+    indent(&table(&["STEP", "PARTICIPANT", "EFFECT", "WHY", "FOR", "IDEMPOTENCY KEY", "OUTPUT"], rows))
 }

@@ -1,10 +1,14 @@
 //! `amends saga …`: start, find, watch and repair sagas.
 //!
-//! Where to look next: [`describe`] for what an operator reads first, [`repair`] for what overrides the machine.
+//! Where to look next: [`describe`] for what an operator reads first, [`repair`] for what overrides the machine,
+//! [`attend`] for what looks after it.
 
+mod attend;
 mod cancel;
 mod complete_step;
+mod count;
 mod describe;
+pub(crate) mod filter;
 mod history;
 mod list;
 mod repair;
@@ -26,6 +30,8 @@ pub(crate) enum SagaCommand {
     Start(start::Start),
     /// List sagas, the newest first
     List(list::List),
+    /// Count sagas by what they are, exactly
+    Count(count::Count),
     /// Tell why a saga is not moving, and all else about it
     Describe(describe::Describe),
     /// Follow a saga until it ends
@@ -40,6 +46,12 @@ pub(crate) enum SagaCommand {
     Resolve(repair::Resolve),
     /// End a saga where it stands, undoing nothing
     ForceStop(repair::ForceStop),
+    /// Note that somebody looks after what is stuck
+    Acknowledge(attend::Acknowledge),
+    /// Go on by another version of the definition
+    Repin(attend::Repin),
+    /// Ask the participants what stands, and compare
+    Reconcile(attend::Reconcile),
     /// Start nothing more until resumed
     Pause(repair::Pause),
     /// Go on with a paused saga
@@ -53,6 +65,7 @@ impl SagaCommand {
         match self {
             Self::Start(command) => command.run(common).await,
             Self::List(command) => command.run(common).await,
+            Self::Count(command) => command.run(common).await,
             Self::Describe(command) => command.run(common).await,
             Self::Watch(command) => command.run(common).await,
             Self::Cancel(command) => command.run(common).await,
@@ -60,6 +73,9 @@ impl SagaCommand {
             Self::Skip(command) => command.run(common).await,
             Self::Resolve(command) => command.run(common).await,
             Self::ForceStop(command) => command.run(common).await,
+            Self::Acknowledge(command) => command.run(common).await,
+            Self::Repin(command) => command.run(common).await,
+            Self::Reconcile(command) => command.run(common).await,
             Self::Pause(command) => command.run(common).await,
             Self::Resume(command) => command.run(common).await,
             Self::CompleteStep(command) => command.run(common).await,
@@ -69,14 +85,14 @@ impl SagaCommand {
 
 /// An operation that can be named on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OperationArgument {
+pub(crate) enum OperationArgument {
     Action,
     Compensate,
     Confirm,
 }
 
 /// Unspecified where none is named.
-fn operation_value(argument: Option<OperationArgument>) -> i32 {
+pub(crate) fn operation_value(argument: Option<OperationArgument>) -> i32 {
     let operation = match argument {
         None => Operation::Unspecified,
         Some(OperationArgument::Action) => Operation::Action,

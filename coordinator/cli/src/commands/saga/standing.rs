@@ -3,14 +3,15 @@
 //! Never guesses: every line is said by the coordinator or follows from the closed lists of design §4. Invariant: for
 //! each reason there is a next step, and a stuck saga always comes with the commands that could help.
 
-use amends_proto::v1::{Saga, SagaStatus, Stuck, StuckReason, Waiting, WaitingReason};
+use amends_proto::v1::{Acknowledgement, Saga, SagaStatus, Stuck, StuckReason, Waiting, WaitingReason};
 
 use crate::time::{age, instant, until};
 use crate::words;
 
 /// The paragraph under "Why it is not moving", or what it is doing when it is.
 pub(super) fn explain(saga: &Saga) -> String {
-    let mut lines: Vec<String> = Vec::new();
+    let mut lines: Vec<String> = Some(saga.why.clone()).filter(|why| !why.is_empty()).into_iter().collect();
+    lines.extend(saga.acknowledgement.as_ref().map(acknowledged));
     for stuck in &saga.stuck {
         lines.extend(explain_stuck(saga, stuck));
     }
@@ -27,6 +28,16 @@ pub(super) fn explain(saga: &Saga) -> String {
         )
     }));
     lines.iter().map(|line| format!("  {}\n", line.replace(char::is_control, " "))).collect()
+}
+
+fn acknowledged(by: &Acknowledgement) -> String {
+    let Acknowledgement { time, principal, note } = by;
+    format!(
+        "{} looks after it, since {} ({}): {note}",
+        words::or_dash(principal),
+        instant(time.as_ref()),
+        age(time.as_ref())
+    )
 }
 
 /// The heading that fits [`explain`].
@@ -88,6 +99,7 @@ fn remedy(reason: StuckReason) -> (&'static str, &'static [&'static str]) {
     const SKIP: &str = "skip";
     const HAPPENED: &str = "resolve --happened";
     const NOT_HAPPENED: &str = "resolve --did-not-happen";
+    const REPIN: &str = "repin";
     const STOP: &str = "force-stop";
     match reason {
         StuckReason::RetriesExhausted => ("Mend what keeps the participant from answering.", &[RETRY, HAPPENED, SKIP]),
@@ -112,9 +124,9 @@ fn remedy(reason: StuckReason) -> (&'static str, &'static [&'static str]) {
             &[HAPPENED, SKIP],
         ),
         StuckReason::ExpressionFailed => {
-            ("The definition doesn't fit this saga's data: do the step by hand.", &[HAPPENED, SKIP, STOP])
+            ("Register a version that fits this saga's data, or do the step by hand.", &[REPIN, HAPPENED, SKIP, STOP])
         }
-        StuckReason::DefinitionOrParticipantMissing => ("Register what is missing.", &[RETRY, STOP]),
+        StuckReason::DefinitionOrParticipantMissing => ("Register what is missing.", &[RETRY, REPIN, STOP]),
         StuckReason::Misconfigured => ("Mend the credentials, the permission or the method's name.", &[RETRY, SKIP]),
         StuckReason::Poison => ("The coordinator's log has the cause; an upgrade may mend it.", &[RETRY, STOP]),
         StuckReason::Unspecified => {
@@ -130,7 +142,7 @@ fn command(saga: &Saga, verb: &str, step: &str, operation: i32) -> String {
     if saga.namespace != "default" {
         words.push(format!("--namespace {}", saga.namespace));
     }
-    if !step.is_empty() && verb != "force-stop" {
+    if !step.is_empty() && !matches!(verb, "force-stop" | "repin") {
         words.push(format!("--step {step}"));
         if verb != "retry" {
             words.push(format!("--operation {}", words::operation(operation)));
@@ -170,6 +182,9 @@ fn explain_waiting(saga: &Saga, waiting: &Waiting) -> Vec<String> {
         }
         WaitingReason::Quiet => {
             format!("  Next: compensates{until}; until then an earlier attempt may still be on its way.")
+        }
+        WaitingReason::Paused if saga.status() != SagaStatus::Paused => {
+            format!("  Next: nothing until amends definition resume {} --reason '…'", saga.definition)
         }
         WaitingReason::Paused => format!("  Next: nothing until {}", command(saga, "resume", "", 0)),
         WaitingReason::Unspecified => format!("  Next: goes on by itself{until}."),
