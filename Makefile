@@ -8,8 +8,9 @@ SEEDS ?= 200
 FIRST_SEED ?= 1
 FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
+HTTP_FUZZ ?= 60
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy overload fuzz fuzz-rpc tools clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,6 +60,10 @@ takeover: build ## how long sagas stand still when one of three coordinators on 
 	AMENDS_TAKEOVER_SAGAS=1000 AMENDS_TAKEOVER_STOPS=5 AMENDS_TAKEOVER_ASSERT=1 \
 	$(CARGO) test --locked -p amends-e2e --test it redis_takeover -- --nocapture --test-threads=1
 
+search-scale: ## a million finished and 100,000 open sagas on SQLite and on Redis: counts against a shadow, pages within 100 ms
+	AMENDS_SEARCH_FINISHED=1000000 AMENDS_SEARCH_OPEN=100000 AMENDS_SEARCH_ROUNDS=40 AMENDS_SEARCH_ASSERT=1 \
+	$(CARGO) test --locked --release -p amends-store --test it scale -- --nocapture --test-threads=1
+
 overload: ## twice as many starts as can be carried out, then as before: fails if something is lost or waiting stays long
 	AMENDS_OVERLOAD_SECONDS=60 AMENDS_OVERLOAD_ASSERT=1 \
 	$(CARGO) test --locked -p amends-server --test it overload -- --nocapture
@@ -66,11 +71,20 @@ overload: ## twice as many starts as can be carried out, then as before: fails i
 fuzz-rpc: ## hands requests that nobody would send to every method: FUZZ_REQUESTS=5000 of each
 	AMENDS_RPC_FUZZ=$(FUZZ_REQUESTS) $(CARGO) test --locked -p amends-server --test it fuzz -- --nocapture
 
+hour: build ## ten thousand orders wait for a participant and six are stuck; three commands repair it
+	AMENDS_HOUR_SAGAS=10000 $(CARGO) test --locked -p amends-e2e --test it hour_ -- --nocapture
+
+fuzz-http: build ## requests that schemathesis makes from the API's description, one answer leading to the next: HTTP_FUZZ=60 a method
+	AMENDS_HTTP_FUZZ=$(HTTP_FUZZ) AMENDS_HTTP_FUZZ_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-e2e --test it http_fuzz -- --nocapture
+
 rolling: build ## three coordinators on Redis are updated one after the other, again and again, while orders come in
 	AMENDS_ROLLING_ROUNDS=10 $(CARGO) test --locked -p amends-e2e --test it rolling_ -- --nocapture --test-threads=1
 
 deploy: build ## reads what is in deploy/ as Docker, compose, Helm, Kubernetes, systemd and amends would
 	target/venv/bin/python .ci/deploy.py
+
+screens: build ## screenshots of every page of the console, into coordinator/docs/screens
+	AMENDS_SCREENS=$(CURDIR)/coordinator/docs/screens $(CARGO) test --locked -p amends-e2e --test it browser_sees_every_page -- --nocapture
 
 fuzz: ## hands mutated definitions, expressions, inputs and descriptors to the definition crate: FUZZ_SECONDS=300
 	AMENDS_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked -p amends-definition --test it fuzz -- --nocapture

@@ -16,6 +16,8 @@ bugs=(
   cancel_acts_in_doubt
   told_before_commit
   no_fence
+  audit_entry_left_out
+  audit_chain_begins_anew
 )
 
 # One build; not of the programs, or the next demo would run those with the bugs in them.
@@ -49,6 +51,8 @@ done
 
 # Bugs of what the simulation doesn't do, real databases and HTTP: bug, crate, and the tests of that crate that must fail under it.
 package_bugs=(
+  "audit_entry_left_out coordinator/server audit_nodes"
+  "audit_chain_begins_anew coordinator/server audit::a_restart"
   "no_row_lock participants/sdk overlap"
   "no_epoch_at_barrier participants/sdk barrier::decide"
   "no_epoch_check coordinator/store conformance::memory"
@@ -62,6 +66,11 @@ package_bugs=(
   "loss_not_noticed coordinator/runtime cluster::marks"
   "stale_epoch_ignored coordinator/runtime stale_epoch"
   "floor_too_high coordinator/runtime floor"
+  "alert_trimmed_before_delivered coordinator/runtime alerts"
+  "stuck_without_outbox coordinator/runtime alerts"
+  "batch_ignores_revision coordinator/runtime batch::what_moved"
+  "batch_starts_again coordinator/runtime batch::a_killed"
+  "batch_forgets_its_work coordinator/runtime batch::a_killed"
   "http_5xx_read_as_rejected coordinator/runtime http"
   "egress_not_checked coordinator/runtime http"
   "dead_picked_again coordinator/runtime participant"
@@ -72,6 +81,10 @@ package_bugs=(
   "redis_no_nonce_check coordinator/store conformance::a_standalone"
   "redis_no_revision_check coordinator/store conformance::a_standalone"
   "redis_no_op_id coordinator/store redis::network"
+  "count_not_moved coordinator/store conformance::sqlite_keeps"
+  "page_skips coordinator/store conformance::sqlite_keeps"
+  "redis_count_not_moved coordinator/store conformance::a_standalone"
+  "redis_page_skips coordinator/store conformance::a_standalone"
   "redis_time_to_live coordinator/store redis::servers"
   "redis_epochs_fall_back coordinator/store redis::servers"
   "redis_wait_count_ignored coordinator/store redis::replicas"
@@ -80,12 +93,21 @@ package_bugs=(
   "copy_frees_swept_ids coordinator/store transfer::memory"
   "copy_not_compared coordinator/store transfer::memory"
   "copy_opens_target_first coordinator/store transfer::memory"
+  "copy_forgets_logs coordinator/store transfer::memory"
+  "log_number_unchecked coordinator/store conformance::sqlite_keeps"
+  "log_written_though_refused coordinator/store conformance::memory"
+  "redis_log_number_unchecked coordinator/store conformance::a_standalone"
+  "redis_log_written_though_refused coordinator/store conformance::a_standalone"
   "forged_node coordinator/server nodes::"
   "grant_reaches_all coordinator/server auth::role"
   "payloads_shown coordinator/server grpc::caller"
   "token_never_expires coordinator/server auth::book"
   "audience_ignored coordinator/server auth::jwt"
   "finishing_shed coordinator/server front_door::"
+  "hold_forgotten coordinator/server holding::a_hold"
+  "console_csrf_unchecked coordinator/server console::"
+  "console_origin_unchecked coordinator/server console::"
+  "console_acts_on_any_revision coordinator/server console::"
 )
 for line in "${package_bugs[@]}"; do
   read -r bug folder tests <<<"$line"

@@ -1,9 +1,12 @@
 //! Real processes, one test binary: see the modules.
 
 mod bench;
+mod browser;
 mod demo;
 mod examples;
 mod fleet;
+mod hour;
+mod http_fuzz;
 mod kill;
 mod languages;
 mod languages_kill;

@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 const CUSTOMERS: [(&str, i64); 3] = [("ada", 100_000_000), ("ben", 100_000_000), ("paul", 5_000)];
 const STOCK: [(&str, i64); 2] = [("teapot", 100_000), ("first-edition", 2)];
-const PRICE: i64 = 2_500;
+pub(crate) const PRICE: i64 = 2_500;
 
 /// Registers everything, and gives the customers their money and the shelves their stock.
 pub(crate) async fn open_shop(fleet: &Fleet) {
