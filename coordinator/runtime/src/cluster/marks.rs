@@ -12,7 +12,7 @@ use amends_store::{Acquired, Epoch, Nonce, ShardId, Tenure};
 use crate::planted;
 
 /// How far one tenure of a shard was seen to get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Which shard.
     pub shard: ShardId,
@@ -25,7 +25,7 @@ pub struct Mark {
 }
 
 /// That a store has lost commits of a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lost {
     /// Which shard.
     pub shard: ShardId,
@@ -50,7 +50,7 @@ impl std::fmt::Display for Lost {
 }
 
 /// A tenure that this node has now.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Own {
     epoch: Epoch,
     /// The shard's commit number when it began.
@@ -60,7 +60,7 @@ struct Own {
 }
 
 /// The marks that one node knows of, its own and those that it heard.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marks {
     highest: BTreeMap<ShardId, Mark>,
     own: BTreeMap<ShardId, Own>,
