@@ -19,7 +19,11 @@ use super::world::{Bounds, CallId, Clocks, Copy, Made, NODES, Node, TICK, Tenure
 pub(super) enum Action {
     Ask(u8),
     /// A packet comes. It may come again, or its handler refuses.
-    Come { packet: Packet, again: bool, refused: bool },
+    Come {
+        packet: Packet,
+        again: bool,
+        refused: bool,
+    },
     Start(u8, u8),
     Load(u8, u8),
     Due(u8, u8),

@@ -262,7 +262,7 @@ impl Memo {
 
 /// Steps that can be undone, called over HTTP, which needs no descriptors.
 fn compiled(steps: u8) -> Compiled {
-    let mut source = "saga: model\ntimeout: 10000h\nsteps:\n".to_owned();
+    let mut source = "saga: model\ntimeout: 8000h\nsteps:\n".to_owned();
     for number in 1..=steps {
         source += &format!(
             "  - step: s{number}\n    participant: desk\n    action: {{ http: \"POST /do\", retry: {{ max_attempts: 2 }} }}\n    \

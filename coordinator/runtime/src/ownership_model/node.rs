@@ -4,8 +4,8 @@
 //! memory with it.
 
 use amends_engine::effect::Effect;
-use amends_engine::saga::Phase;
 use amends_engine::outstanding;
+use amends_engine::saga::Phase;
 use amends_store::{Acquired, Epoch, Lease, Nonce};
 
 use crate::cluster::Mark;
@@ -157,7 +157,16 @@ impl World {
             if memo.bounds.calls && !calls.contains(&id) {
                 calls.push(id);
                 let (nonce, epoch) = (lease.nonce, lease.epoch.0);
-                packets.push(Packet::Call(Call { node, nonce, saga: number, id, epoch, expects_succeeded, origin, grant }));
+                packets.push(Packet::Call(Call {
+                    node,
+                    nonce,
+                    saga: number,
+                    id,
+                    epoch,
+                    expects_succeeded,
+                    origin,
+                    grant,
+                }));
             }
         }
         packets.into_iter().for_each(|packet| self.send(packet));

@@ -46,9 +46,15 @@ pub(super) enum Ended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Told {
     /// Made now. Noted: which it is, what had been lost before it, and whether it is of the first tenure since then.
-    Now { made: Made, lost: Set, is_first: bool },
+    Now {
+        made: Made,
+        lost: Set,
+        is_first: bool,
+    },
     /// Made before.
-    Before { number: u64 },
+    Before {
+        number: u64,
+    },
     Not(Rejected),
 }
 
