@@ -19,8 +19,6 @@ pub mod error;
 mod floor;
 pub mod holds;
 pub mod node;
-#[cfg(test)]
-mod ownership_model;
 pub mod participant;
 mod pattern;
 mod planted;
