@@ -28,6 +28,7 @@ use super::admission::Door;
 use super::auditing::Auditing;
 use super::load::{Loading, Scanning};
 use super::overtaken::{Overtaken, says_so};
+use super::rejected::Rejected;
 use super::resident::{Resident, Staged, Values, Work};
 use super::supervise::ShardContext;
 use super::turn::{Admit, Change, CommitAt, Step};
@@ -182,7 +183,7 @@ impl<'a> Owner<'a> {
     /// A participant has seen a newer owner of this saga. The attempt stays outstanding: whoever has the shard next, this node or
     /// another, makes it again under its own epoch.
     fn gives_up(&mut self, key: &SagaKey, now: Timestamp) -> bool {
-        if self.leaving.is_some() || crate::planted::is("stale_epoch_ignored") {
+        if self.leaving.is_some() {
             return false;
         }
         let (shard, epoch) = (self.lease.shard.0, self.lease.epoch.0);
@@ -407,45 +408,42 @@ impl<'a> Owner<'a> {
     }
 
     fn not_committed(&mut self, key: &SagaKey, staged: Staged, error: &CommitError) {
-        match error {
-            // It has less than it had confirmed: the whole shard is in doubt, and is compared when it is acquired again.
-            CommitError::Stale { expected, found } if found < expected => {
-                tracing::error!(shard = self.lease.shard.0, saga = %key, %error, "the store has lost a confirmed change");
+        let shard = self.lease.shard.0;
+        match Rejected::of(error, staged.is_audited) {
+            Rejected::Behind => {
+                tracing::error!(shard, saga = %key, %error, "the store has lost a confirmed change");
                 self.ended = Some(Ended::Doubtful);
             }
-            // Whether its entries are in the log isn't known: its end is read again.
-            CommitError::StaleLog { .. } | CommitError::Stale { .. } if staged.is_audited => {
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "starting again from the store");
+            Rejected::LogMoved => {
+                tracing::warn!(shard, saga = %key, %error, "starting again from the store");
                 self.ended = Some(Ended::Doubtful);
             }
-            // An earlier attempt did it: what the store has is the truth.
-            CommitError::Stale { .. } | CommitError::StaleLog { .. } => {
+            Rejected::Moved => {
                 self.context.shared.telemetry.tally.recount(self.lease);
                 self.reload(key, staged.works);
             }
-            CommitError::Reserved => {
+            Rejected::Reserved => {
                 self.forget(key, staged.works, || RequestError::Reserved(key.clone()));
             }
-            CommitError::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
-            CommitError::Full => {
+            Rejected::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
+            Rejected::Full => {
                 let Some(resident) = self.residents.get_mut(key) else { return };
                 resident.queue.extend(staged.works);
                 let at = self.context.seams.now() + FULL_RETRY;
                 self.set_timer(key, Some(at));
             }
-            // Our own mistakes: this saga is left alone and reported, the others go on.
-            CommitError::WrongShard | CommitError::Overwrite { .. } => {
+            Rejected::Wrong => {
                 let problem = || RequestError::Unreadable(error.to_string());
                 report_unreadable(key, &problem());
                 self.forget(key, staged.works, problem);
             }
-            CommitError::Fenced => {
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "the shard is lost");
+            Rejected::Fenced => {
+                tracing::warn!(shard, saga = %key, %error, "the shard is lost");
                 self.ended = Some(Ended::Lost);
             }
-            CommitError::Ambiguous(_) => {
+            Rejected::Open => {
                 let error = crate::error::with_sources(error);
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, error, "starting again from the store");
+                tracing::warn!(shard, saga = %key, error, "starting again from the store");
                 self.ended = Some(Ended::Doubtful);
             }
         }
