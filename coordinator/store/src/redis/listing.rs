@@ -63,6 +63,15 @@ impl Below {
     }
 }
 
+/// Which places are walked where many sagas pass: each is looked at in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// All, where at least a quarter pass: much cheaper than the newest of many cells.
+    OverAll,
+    /// Those alone that are in the cells that pass.
+    ByCell,
+}
+
 /// A shard's part, with what was read of it and not used yet.
 struct Source {
     shard: ShardId,
@@ -80,7 +89,7 @@ impl Source {
 
     /// Whether it will soon be dry: when one is, such are read on with it, rather than each in a round trip of its own.
     fn is_low(&self) -> bool {
-        self.ahead.len() < self.asks.div_ceil(2) && !self.ended
+        self.ahead.len() <= self.asks / 8 && !self.ended
     }
 
     /// Of every source that was cut off, only what is above the highest cut is known to be all there is.
@@ -128,12 +137,12 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// Of all shards together, so many places are expected to be wanted.
-    fn new(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>, expected: usize) -> Self {
+    fn new(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>, expected: usize, walk: Walk) -> Self {
         let below = Below::first(filter, after);
         // Twice a shard's share, as the newest aren't spread evenly.
         let asks = (expected * 2 / store.all_shards().count().max(1)).clamp(*AHEAD.start(), *AHEAD.end());
         let source = |shard| Source { shard, below: below.clone(), ahead: VecDeque::new(), ended: false, asks };
-        Self { store, asked: asked(filter), sources: store.all_shards().map(source).collect() }
+        Self { store, asked: asked(filter, walk), sources: store.all_shards().map(source).collect() }
     }
 
     /// At most so many more places, in order; fewer when there are no more.
@@ -172,7 +181,7 @@ fn ask(store: &RedisStore, asked: &[String], source: &Source) -> (u16, Cmd) {
 }
 
 /// A filter as the script takes it.
-fn asked(filter: &Filter) -> Vec<String> {
+fn asked(filter: &Filter, walk: Walk) -> Vec<String> {
     let flag = |set: bool| if set { "1".to_owned() } else { String::new() };
     let statuses = filter.statuses.iter().map(|status| format!("{status},")).collect::<String>();
     vec![
@@ -186,6 +195,7 @@ fn asked(filter: &Filter) -> Vec<String> {
         flag(Narrow::of(filter).is_some()),
         filter.labels.first().map(label).unwrap_or_default(),
         FEW.to_string(),
+        flag(walk == Walk::OverAll),
     ]
 }
 
@@ -257,18 +267,25 @@ pub(super) async fn list(
     // One more than asked for tells whether there is another page.
     let wanted = limit.saturating_add(1);
     // What the index can't tell may leave few of many.
-    let at_once = if Narrow::of(filter).is_some() || !filter.labels.is_empty() { TOGETHER } else { 1 };
-    let expected = if at_once == TOGETHER { VISITS.max(wanted) } else { wanted };
-    let mut merge = Merge::new(store, filter, after, expected);
+    let is_loose = Narrow::of(filter).is_some() || !filter.labels.is_empty();
+    let (at_once, expected) = if is_loose { (TOGETHER, VISITS.max(wanted)) } else { (wanted, wanted) };
+    let mut walk = if is_loose { Walk::ByCell } else { Walk::OverAll };
+    let mut merge = Merge::new(store, filter, after, expected, walk);
     let (mut found, mut seen, mut next) = (Vec::new(), 0, None);
     while found.len() < wanted {
-        let places = merge.next((wanted - found.len()).max(at_once)).await?;
+        let places = merge.next(at_once).await?;
         let Some(last) = places.last().cloned() else { break };
         seen += places.len();
         found.extend(matching(store, filter, places).await?);
-        if seen >= VISITS.max(wanted) && found.len() < wanted {
+        let is_short = seen >= VISITS.max(wanted) && found.len() < wanted;
+        if is_short && is_loose {
             next = Some(last);
             break;
+        }
+        if is_short && walk == Walk::OverAll {
+            // Those that pass are older than most.
+            walk = Walk::ByCell;
+            merge = Merge::new(store, filter, Some(&cursor(last)), expected, walk);
         }
     }
     if found.len() > limit {
@@ -282,8 +299,11 @@ pub(super) async fn list(
         state: state.into(),
         status: cell.status,
     };
-    let next = next.map(|(started_at, key)| Cursor { started_at, key });
-    Ok(Page { items: found.into_iter().map(listed).collect(), next })
+    Ok(Page { items: found.into_iter().map(listed).collect(), next: next.map(cursor) })
+}
+
+fn cursor((started_at, key): Place) -> Cursor {
+    Cursor { started_at, key }
 }
 
 /// See [`crate::Store::count`]. What the cells can't tell is walked.
@@ -303,7 +323,7 @@ pub(super) async fn count(store: &RedisStore, filter: &Filter) -> Result<Vec<(Sa
     } else {
         filter.clone()
     };
-    let mut merge = Merge::new(store, &walked, None, usize::from(u16::MAX));
+    let mut merge = Merge::new(store, &walked, None, usize::from(u16::MAX), Walk::ByCell);
     loop {
         let places = merge.next(TOGETHER).await?;
         if places.is_empty() {

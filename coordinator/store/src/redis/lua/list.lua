@@ -2,13 +2,13 @@
 -- A shard's part of a list: from all its cells that pass the filter, at one moment, so that no saga is between two of them.
 -- KEYS: index, counts. ARGV: how many members are wanted; what cells are asked for: namespace, definition, version, status
 -- (separated and ended by commas), stuck (`*`: any), held up at, 1 where acknowledged ones are left out, 1 where only open ones
--- count (each empty: any); a label (empty: none) and below how many sagas the cells are walked all the same; then the place
--- above all that is wanted: time (empty: from the top), namespace, id.
+-- count (each empty: any); a label (empty: none) and below how many sagas the cells are walked all the same; 1 where all may be
+-- walked if a quarter pass; then the place above all that is wanted: time (empty: from the top), namespace, id.
 -- Answers how many members of each source were read at most, and a list per source: what its members begin with, then the members
--- from the top down. Nothing is compared by `<`: that
--- would be by the server's language.
+-- from the top down. Nothing is compared by `<`: that would be by the server's language.
 local index, counts = KEYS[1], KEYS[2]
-local many, ns, definition, version, statuses, stuck, held, unacknowledged, open, label, few, at, at_ns, at_id = unpack(ARGV)
+local many, ns, definition, version, statuses, stuck, held, unacknowledged, open, label, few, loose, at, at_ns, at_id =
+  unpack(ARGV)
 
 local function is_below(a, b)
   for i = 1, #a do
@@ -19,7 +19,7 @@ local function is_below(a, b)
   return true
 end
 
-local cells, tenants, tenant, sagas, opened, every = {}, {}, {}, 0, 0, true
+local cells, tenants, tenant, sagas, opened, total, every = {}, {}, {}, 0, 0, 0, true
 local placed = stuck ~= '' or held ~= '' or unacknowledged ~= ''
 local all = redis.call('HGETALL', counts)
 for i = 1, #all, 2 do
@@ -27,7 +27,8 @@ for i = 1, #all, 2 do
   local its_ns, its_definition, its_version, status, place, is_open =
     string.match(text, '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*),([01])$')
   if its_ns and (ns == '' or its_ns == ns) then
-    if is_open == '1' then opened = opened + tonumber(all[i + 1]) end
+    local count = tonumber(all[i + 1])
+    total, opened = total + count, opened + (is_open == '1' and count or 0)
     local its_stuck, its_held, ack
     if placed then its_stuck, its_held, ack = string.match(place .. '::', '^([^:]*):([^:]*):([^:]*)') end
     if (definition == '' or its_definition == definition) and (version == '' or its_version == version)
@@ -35,7 +36,7 @@ for i = 1, #all, 2 do
       and (stuck == '' or its_stuck == stuck or stuck == '*' and its_stuck ~= '')
       and (held == '' or its_held == held) and (unacknowledged == '' or ack ~= 'a') and (open == '' or is_open == '1') then
       cells[#cells + 1] = { ns = its_ns, what = 'c,' .. text }
-      sagas = sagas + tonumber(all[i + 1])
+      sagas = sagas + count
       if not tenant[its_ns] then
         tenant[its_ns], tenants[#tenants + 1] = true, its_ns
       end
@@ -49,6 +50,7 @@ local sources = cells
 local by_label = label ~= '' and sagas >= tonumber(few)
 -- Where each saga is looked at anyway, one walk over the open ones is cheaper than one per cell, unless few of them pass.
 local by_open = open == '1' and not by_label and sagas * 4 >= opened
+if loose == '1' and sagas * 4 >= total then every = true end
 if by_label or by_open or every then
   sources = {}
   local before = by_label and 'l,' or by_open and 'o,' or 's,'
