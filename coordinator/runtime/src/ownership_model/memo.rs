@@ -62,6 +62,9 @@ pub(super) enum Said {
 
 type Known = (Saga, BTreeMap<PayloadKey, Payload>);
 
+/// What the saga was, its number, the time, and what moved it.
+type TurnKey = (Option<Id>, u8, Timestamp, Moved);
+
 /// All that was ever decided.
 pub(super) struct Memo {
     pub(super) bounds: Bounds,
@@ -69,8 +72,8 @@ pub(super) struct Memo {
     compiled: Compiled,
     sagas: Vec<Known>,
     saga_ids: HashMap<Vec<u8>, Id>,
-    /// By what the saga was, its number, the time and what moved it: what it becomes, and the commit but for its lease.
-    turns: HashMap<(Option<Id>, u8, Timestamp, Moved), Option<(Id, Id)>>,
+    /// What the saga becomes, and the commit but for its lease.
+    turns: HashMap<TurnKey, Option<(Id, Id)>>,
     drafts: Vec<Commit>,
     commits: Vec<Commit>,
     commit_ids: HashMap<(Id, Lease), Id>,
