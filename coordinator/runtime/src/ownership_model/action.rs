@@ -6,10 +6,12 @@ use amends_engine::next_due;
 use amends_engine::time::Timestamp;
 use amends_store::{Committed, Nonce};
 
+use crate::shard::rejected::Rejected;
+
 use super::desk::Desk;
 use super::explore::Notes;
 use super::memo::{Asked, Memo, Moved, Said};
-use super::node::lease;
+use super::node::{Given, lease};
 use super::packet::{Ended, Packet, Told};
 use super::rules::{Rule, Seen};
 use super::world::{Bounds, CallId, Clocks, Copy, Made, NODES, Node, TICK, Tenure, World};
@@ -28,7 +30,7 @@ pub(super) enum Action {
     Load(u8, u8),
     Due(u8, u8),
     Cancel(u8, u8),
-    LapseCommit(u8, u8),
+    LapseCommit(u8),
     LapseCall(u8, u8, CallId),
     Leave(u8),
     Crash(u8),
@@ -72,6 +74,9 @@ impl Memo {
                 None if left.asks > 0 => all.push(Action::Ask(number)),
                 None => {}
                 Some(tenure) => self.owning(world, number, tenure, &mut all),
+            }
+            if left.lapses > 0 && node.committing.is_some() {
+                all.push(Action::LapseCommit(number));
             }
             if left.crashes > 0 && *node != Node::default() {
                 all.push(Action::Crash(number));
@@ -135,9 +140,6 @@ impl Memo {
                 all.extend((left.starts > 0).then_some(Action::Start(node, number)));
                 continue;
             };
-            if left.lapses > 0 {
-                all.extend(resident.staged.map(|_| Action::LapseCommit(node, number)));
-            }
             let Some(saga) = resident.saga.filter(|_| resident.staged.is_none()) else { continue };
             if left.lapses > 0 {
                 all.extend(resident.calls.iter().map(|id| Action::LapseCall(node, number, *id)));
@@ -188,9 +190,9 @@ impl Memo {
                 let from = resident(&world, node, saga);
                 self.stage(&mut world, node, saga, from, Moved::Cancelled);
             }
-            Action::LapseCommit(node, saga) => {
+            Action::LapseCommit(node) => {
                 world.left.lapses -= 1;
-                world.lapse_commit(node, saga, &mut notes);
+                world.committed(self, node, Told::Not(Rejected::Open), &mut notes);
             }
             Action::LapseCall(node, saga, id) => {
                 world.left.lapses -= 1;
@@ -234,7 +236,7 @@ impl Memo {
                     (world.store.store, world.store.grant) = (after, None);
                 }
             }
-            Packet::Commit { node, nonce, saga, commit, grant } => {
+            Packet::Commit { node, nonce, commit, grant, .. } => {
                 let (after, said) = self.ask(store, now, Asked::Commit(commit));
                 world.store.store = after;
                 let told = world.is_committed(said, grant, notes);
@@ -242,7 +244,7 @@ impl Memo {
                 if !owns && matches!(told, Told::Now { .. }) {
                     notes.saw(Seen::LateCommit);
                 }
-                world.send(Packet::Committed { node, nonce, saga, told });
+                world.send(Packet::Committed { node, commit, told });
             }
             Packet::Call(call) => {
                 let ended = self.receive(world, &call, refused, notes);
@@ -250,10 +252,10 @@ impl Memo {
                 world.send(Packet::Reply { node, nonce, saga, id, ended });
             }
             Packet::Acquired { node, nonce, epoch, commits, grant } => {
-                world.acquired(node, lease(epoch, nonce), commits, grant, self.bounds.sagas, notes);
+                world.acquired(self, node, Given { lease: lease(epoch, nonce), commits, grant }, notes);
             }
             Packet::Held { node, .. } => world.nodes[usize::from(node)].asking = None,
-            Packet::Committed { node, saga, told, .. } => world.committed(self, node, saga, told, notes),
+            Packet::Committed { node, told, .. } => world.committed(self, node, told, notes),
             Packet::Reply { node, saga, id, ended, .. } => self.reply(world, (node, saga), id, ended, notes),
         }
     }
@@ -272,7 +274,7 @@ impl Memo {
             Action::Load(node, saga) => format!("node {} reads saga {saga}", name(node)),
             Action::Due(node, saga) => format!("node {}: a time that saga {saga} waits for has come", name(node)),
             Action::Cancel(node, saga) => format!("node {} is asked to cancel saga {saga}", name(node)),
-            Action::LapseCommit(node, saga) => format!("node {} waits for saga {saga}'s commit no longer", name(node)),
+            Action::LapseCommit(node) => format!("node {} waits for its commit no longer", name(node)),
             Action::LapseCall(node, saga, (step, operation, attempt)) => {
                 format!("node {} waits no longer for saga {saga}, step {}, {operation} #{attempt}", name(node), step.0)
             }
@@ -303,13 +305,13 @@ fn shown(packet: Packet) -> String {
         Packet::Held { node, .. } => format!("node {} hears that the shard is held", name(node)),
         Packet::Release { lease } => format!("the return of epoch {} comes to the store", lease.epoch.0),
         Packet::Commit { node, saga, .. } => format!("node {}'s commit of saga {saga} comes to the store", name(node)),
-        Packet::Committed { node, saga, told, .. } => {
+        Packet::Committed { node, told, .. } => {
             let told = match told {
                 Told::Now { made, .. } => format!("confirmed as number {}", made.number),
                 Told::Before { .. } => "confirmed before".to_owned(),
                 Told::Not(rejected) => format!("not made: {rejected:?}"),
             };
-            format!("node {} hears of its commit of saga {saga}: {told}", name(node))
+            format!("node {} hears of its commit: {told}", name(node))
         }
         Packet::Call(call) => {
             let (step, operation, attempt) = call.id;

@@ -21,6 +21,7 @@
 #![expect(clippy::disallowed_types, reason = "what was visited is only ever looked up, never walked")]
 
 mod action;
+mod committer;
 mod desk;
 mod explore;
 mod memo;

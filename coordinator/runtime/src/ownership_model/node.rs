@@ -18,7 +18,7 @@ use super::explore::Notes;
 use super::memo::{Memo, Moved, SHARD, answered};
 use super::packet::{Call, Ended, Packet, Told};
 use super::rules::{Rule, Seen};
-use super::world::{CallId, Made, Node, Resident, Set, Tenure, World};
+use super::world::{CallId, Made, Node, Resident, Set, Tenure, World, Write};
 
 impl World {
     fn node(&mut self, node: u8) -> &mut Node {
@@ -42,14 +42,29 @@ impl World {
     }
 
     /// A node has the shard, if what it knows lets it work on it.
-    pub(super) fn acquired(&mut self, node: u8, lease: Lease, commits: u64, grant: u8, sagas: u8, notes: &mut Notes) {
+    pub(super) fn acquired(&mut self, memo: &Memo, node: u8, given: Given, notes: &mut Notes) {
+        let Given { lease, commits, grant } = given;
+        let has_all = self.has_all(memo, node);
         let it = self.node(node);
         it.asking = None;
-        if it.marks.acquired(&Acquired { lease, commits }).is_err() {
-            self.send(Packet::Release { lease });
-            return self.freeze(node, Seen::FrozenAtAcquisition, notes);
+        if it.marks.acquired(&Acquired { lease, commits }).is_ok() {
+            it.tenure = Some(Tenure { lease, grant, residents: vec![None; usize::from(memo.bounds.sagas)] });
+            return;
         }
-        it.tenure = Some(Tenure { lease, grant, residents: vec![None; usize::from(sagas)] });
+        self.send(Packet::Release { lease });
+        if self.lost == 0 && has_all {
+            // The answer came after a word of the next owner. The store is looked at before the shard is asked for again, and
+            // has all that was confirmed: this ends by itself.
+            return notes.saw(Seen::FrozenForAMoment);
+        }
+        self.freeze(node, Seen::FrozenAtAcquisition, notes);
+    }
+
+    /// What `shard::supervise` asks of a frozen shard: whether the store has all that was confirmed.
+    fn has_all(&self, memo: &Memo, node: u8) -> bool {
+        let tenures = memo.tenures(self.store.store);
+        let found = tenures.iter().find(|tenure| tenure.shard == SHARD).map_or(0, |tenure| tenure.commits);
+        self.nodes[usize::from(node)].marks.compare(SHARD, found).is_ok()
     }
 
     /// A node hears another's marks.
@@ -72,9 +87,11 @@ impl World {
         }
     }
 
-    /// What became of a commit.
-    pub(super) fn committed(&mut self, memo: &Memo, node: u8, saga: u8, told: Told, notes: &mut Notes) {
-        let Some(tenure) = &mut self.nodes[usize::from(node)].tenure else { return };
+    /// What became of the commit under way. The next one is sent; the tenure that waits for this one hears of it.
+    pub(super) fn committed(&mut self, memo: &Memo, node: u8, told: Told, notes: &mut Notes) {
+        let Some(Write { nonce, saga, .. }) = self.next_write(node) else { return };
+        let tenure = self.nodes[usize::from(node)].tenure.as_mut().filter(|tenure| tenure.lease.nonce == nonce);
+        let Some(tenure) = tenure else { return };
         let (lease, place) = (tenure.lease, usize::from(saga));
         let Some((_, becomes)) = tenure.residents[place].as_mut().and_then(|resident| resident.staged.take()) else {
             return;
@@ -136,11 +153,6 @@ impl World {
         }
     }
 
-    /// An owner waits for a commit no longer.
-    pub(super) fn lapse_commit(&mut self, node: u8, saga: u8, notes: &mut Notes) {
-        self.not_committed(node, usize::from(saga), Rejected::Open, notes);
-    }
-
     /// Calls that the durable state asks for and that aren't under way.
     fn start_calls(&mut self, memo: &Memo, node: u8, number: u8) {
         let floor = self.node(node).floor;
@@ -189,7 +201,7 @@ impl Memo {
         if let Some((becomes, draft)) = turned {
             let commit = self.commit(draft, tenure.lease);
             resident.staged = Some((commit, becomes));
-            world.send(Packet::Commit { node, nonce, saga: number, commit, grant });
+            world.write(node, Write { nonce, saga: number, commit, grant });
         }
     }
 
@@ -217,6 +229,16 @@ impl Memo {
         let from = tenure.and_then(|tenure| tenure.residents[usize::from(number)].as_ref()?.saga);
         self.stage(world, node, number, from, Moved::Answered(id, ended));
     }
+}
+
+/// What an acquisition gave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given {
+    pub(super) lease: Lease,
+    /// The shard's commit number.
+    pub(super) commits: u64,
+    /// Noted: which acquisition it is.
+    pub(super) grant: u8,
 }
 
 /// The lease that an answer speaks of.

@@ -71,8 +71,8 @@ pub(super) enum Packet {
     Release { lease: Lease },
     /// An owner commits.
     Commit { node: u8, nonce: Nonce, saga: u8, commit: Id, grant: u8 },
-    /// What became of it.
-    Committed { node: u8, nonce: Nonce, saga: u8, told: Told },
+    /// What became of this commit.
+    Committed { node: u8, commit: Id, told: Told },
     /// An owner calls.
     Call(Call),
     /// What became of it.
@@ -90,7 +90,9 @@ impl Packet {
             Self::Acquired { node, nonce, .. } | Self::Held { node, nonce } => {
                 nodes[usize::from(node)].asking == Some(nonce)
             }
-            Self::Committed { node, nonce, .. } => in_tenure(node, nonce).is_some(),
+            Self::Committed { node, commit, .. } => {
+                nodes[usize::from(node)].committing.is_some_and(|write| write.commit == commit)
+            }
             Self::Reply { node, nonce, saga, id, .. } => in_tenure(node, nonce)
                 .and_then(|tenure| tenure.residents[usize::from(saga)].as_ref())
                 .is_some_and(|resident| resident.calls.contains(&id)),

@@ -3,6 +3,7 @@
 //! Plain data. Fields that are `noted` are seen by no rule of the product, only by those of `rules.rs`. Invariant: two worlds that
 //! are equal have the same future.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use amends_engine::ids::{Operation, StepIndex};
@@ -136,6 +137,17 @@ pub(super) struct Resident {
     pub(super) calls: Vec<CallId>,
 }
 
+/// A commit that a node was to make: see `committer.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Write {
+    /// Of which tenure.
+    pub(super) nonce: Nonce,
+    pub(super) saga: u8,
+    pub(super) commit: Id,
+    /// Noted: under which acquisition.
+    pub(super) grant: u8,
+}
+
 /// One tenure of the shard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Tenure {
@@ -154,6 +166,10 @@ pub(super) struct Node {
     /// The shard was asked for with this nonce.
     pub(super) asking: Option<Nonce>,
     pub(super) tenure: Option<Tenure>,
+    /// The commit under way; one at a time.
+    pub(super) committing: Option<Write>,
+    /// Those that wait for it.
+    pub(super) writes: VecDeque<Write>,
     pub(super) marks: Marks,
     pub(super) overtaken: Overtaken,
     /// The floor that it tells participants.
