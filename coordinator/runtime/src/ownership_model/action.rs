@@ -59,6 +59,7 @@ impl Memo {
             grants: 0,
             era: 0,
             lost: 0,
+            lost_grant: false,
         }
     }
 
@@ -372,6 +373,7 @@ impl World {
         }
         if self.store.grant.is_some() && self.store.grant != self.replica.grant {
             notes.saw(Seen::LostAcquisition);
+            self.lost_grant = true;
         }
         self.lost |= lost;
         self.store = Copy { first: None, ..self.replica };

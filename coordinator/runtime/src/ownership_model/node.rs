@@ -37,7 +37,12 @@ impl World {
     /// A loss was noticed: the tenure ends. There must have been one.
     fn freeze(&mut self, node: u8, how: Seen, notes: &mut Notes) {
         notes.saw(how);
-        notes.must(self.lost != 0, Rule::NoFalseAlarm);
+        // Whose own acquisition was lost cannot know that the other's commits came after it, and were not lost before it.
+        let lost_its_own = how == Seen::FrozenByWord && self.lost_grant;
+        if self.lost == 0 && lost_its_own {
+            notes.saw(Seen::FrozenForAnAcquisition);
+        }
+        notes.must(self.lost != 0 || lost_its_own, Rule::NoFalseAlarm);
         self.end_tenure(node);
     }
 

@@ -11,7 +11,7 @@ pub(super) enum Rule {
     ConfirmedIsKept,
     /// An owner that knows of a confirmed commit which was lost before gets none of its own confirmed.
     LossIsNoticed,
-    /// A shard is frozen only where commits were lost, or until the store is looked at.
+    /// A shard is frozen only where the store lost something, or until the store is looked at.
     NoFalseAlarm,
     /// No effect happens twice.
     NoEffectTwice,
@@ -76,6 +76,7 @@ seen! {
     Behind "an owner found the store behind by a revision",
     FrozenAtAcquisition "a loss was noticed at the acquisition",
     FrozenForAMoment "an acquisition was heard of only after its successor, and the shard frozen until the next look",
+    FrozenForAnAcquisition "a loss was noticed by word where an acquisition was lost, and no commit",
     FrozenByWord "a loss was noticed by another node's word",
     FrozenByLook "a loss was noticed by looking at the store",
     FrozenByNumber "a loss was noticed by the number of a commit",

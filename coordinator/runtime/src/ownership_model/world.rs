@@ -197,6 +197,8 @@ pub(super) struct World {
     pub(super) era: u8,
     /// Noted: confirmed or not, commits that fail-overs lost.
     pub(super) lost: Set,
+    /// Noted: whether a fail-over lost an acquisition.
+    pub(super) lost_grant: bool,
 }
 
 impl World {
