@@ -17,7 +17,7 @@ use super::rules::{Rule, Seen};
 use super::world::{Bounds, CallId, Clocks, Copy, Made, NODES, Node, TICK, Tenure, World};
 
 /// One step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Action {
     Ask(u8),
     /// A packet comes. It may come again, or its handler refuses.
@@ -42,6 +42,19 @@ pub(super) enum Action {
     RefreshFloor(u8),
     SweepStore,
     SweepDesk,
+}
+
+impl Action {
+    /// Whether it hinders what is under way.
+    pub(super) fn disturbs(&self) -> bool {
+        match self {
+            Self::Come { again, refused, .. } => *again || *refused,
+            Self::Start(..) | Self::Load(..) | Self::Due(..) | Self::Replicate | Self::RefreshFloor(_) => false,
+            Self::Ask(_) | Self::Tick | Self::Say(..) | Self::Look(_) | Self::SweepStore | Self::SweepDesk => false,
+            Self::Cancel(..) | Self::LapseCommit(_) | Self::LapseCall(..) => true,
+            Self::Leave(_) | Self::Crash(_) | Self::FailOver => true,
+        }
+    }
 }
 
 impl Memo {

@@ -34,24 +34,39 @@ impl Notes {
     }
 }
 
-/// A broken rule, with a shortest run to it.
+/// A broken rule, with a run to it.
 #[derive(Debug)]
 pub(super) struct Broken {
-    rule: Rule,
-    run: Vec<String>,
+    pub(super) rule: Rule,
+    pub(super) run: Vec<String>,
 }
+
+/// Progress is said whenever so many more states are known.
+const SAID_EVERY: usize = 1_000_000;
 
 /// What an exploration came to.
 #[derive(Debug)]
 pub(super) struct Explored {
     pub(super) states: usize,
-    steps: usize,
-    depth: usize,
+    pub(super) steps: usize,
+    pub(super) depth: usize,
     /// Whether nothing was left out within the bounds.
     is_whole: bool,
     /// How often each was seen, in the order of [`Seen::ALL`].
     pub(super) seen: [u64; Seen::ALL.len()],
     pub(super) broken: Option<Broken>,
+}
+
+impl Explored {
+    pub(super) const NOTHING: Self =
+        Self { states: 1, steps: 0, depth: 0, is_whole: true, seen: [0; Seen::ALL.len()], broken: None };
+
+    /// Takes in a step; a rule that it broke.
+    pub(super) fn note(&mut self, notes: &Notes) -> Option<Rule> {
+        self.steps += 1;
+        notes.seen.iter().for_each(|seen| self.seen[*seen as usize] += 1);
+        notes.broken
+    }
 }
 
 impl fmt::Display for Explored {
@@ -63,7 +78,7 @@ impl fmt::Display for Explored {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}. The shortest run to it:", self.rule.as_str())?;
+        writeln!(f, "{}. A run to it:", self.rule.as_str())?;
         for (number, line) in (1..).zip(&self.run) {
             writeln!(f, "{number:>4}  {line}")?;
         }
@@ -74,23 +89,30 @@ impl fmt::Display for Broken {
 /// Where a world was come to from: the number of the world before, and which of its actions.
 type Origin = (u32, u16);
 
-/// Explores up to so many worlds.
-pub(super) fn explore(memo: &mut Memo, most: usize) -> Explored {
-    let first = memo.first();
-    let mut visited = HashMap::from([(fingerprint(&first), 0_u32)]);
+/// The world after steps that are told in words: of what can happen, the first that is shown with them.
+pub(super) fn after(memo: &mut Memo, steps: &[&str]) -> World {
+    let mut world = memo.first();
+    for words in steps {
+        let actions = memo.actions(&world);
+        let found = actions.into_iter().find(|action| memo.show(&world, action).contains(words));
+        world = memo.step(&world, &found.unwrap_or_else(|| panic!("{words:?} can't happen"))).0;
+    }
+    world
+}
+
+/// Explores up to so many worlds that can be come to from this one.
+pub(super) fn explore(memo: &mut Memo, first: &World, most: usize) -> Explored {
+    let mut visited = HashMap::from([(fingerprint(first), 0_u32)]);
     let mut origins: Vec<Origin> = vec![(0, 0)];
-    let mut explored =
-        Explored { states: 1, steps: 0, depth: 0, is_whole: true, seen: [0; Seen::ALL.len()], broken: None };
-    let mut layer = vec![(0_u32, first)];
+    let mut explored = Explored::NOTHING;
+    let mut layer = vec![(0_u32, first.clone())];
     while !layer.is_empty() {
         let mut next = Vec::new();
         for (number, world) in layer {
             for (index, action) in (0_u16..).zip(memo.actions(&world)) {
                 let (after, notes) = memo.step(&world, &action);
-                explored.steps += 1;
-                notes.seen.iter().for_each(|seen| explored.seen[*seen as usize] += 1);
-                if let Some(rule) = notes.broken {
-                    let mut run = replay(memo, &origins, number);
+                if let Some(rule) = explored.note(&notes) {
+                    let mut run = replay(memo, first, &origins, number);
                     run.push(memo.show(&world, &action));
                     explored.broken = Some(Broken { rule, run });
                     return explored;
@@ -104,6 +126,9 @@ pub(super) fn explore(memo: &mut Memo, most: usize) -> Explored {
                     vacant.insert(count);
                     origins.push((number, index));
                     next.push((count, after));
+                    if origins.len() % SAID_EVERY == 0 {
+                        println!("  {} states, {} deep ...", origins.len(), explored.depth + 1);
+                    }
                 }
             }
         }
@@ -115,14 +140,14 @@ pub(super) fn explore(memo: &mut Memo, most: usize) -> Explored {
 }
 
 /// The run to a world, in words.
-fn replay(memo: &mut Memo, origins: &[Origin], mut number: u32) -> Vec<String> {
+fn replay(memo: &mut Memo, first: &World, origins: &[Origin], mut number: u32) -> Vec<String> {
     let mut indices = Vec::new();
     while number != 0 {
         let (before, index) = origins[number as usize];
         indices.push(index);
         number = before;
     }
-    let (mut world, mut run) = (memo.first(), Vec::new());
+    let (mut world, mut run) = (first.clone(), Vec::new());
     for index in indices.into_iter().rev() {
         let action: Action = memo.actions(&world).swap_remove(usize::from(index));
         run.push(memo.show(&world, &action));
@@ -132,11 +157,12 @@ fn replay(memo: &mut Memo, origins: &[Origin], mut number: u32) -> Vec<String> {
 }
 
 fn fingerprint(world: &World) -> u128 {
-    let half = |salt: u64| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        world.hash(&mut hasher);
-        hasher.finish()
-    };
-    u128::from(half(1)) << 64 | u128::from(half(2))
+    u128::from(hash(1, world)) << 64 | u128::from(hash(2, world))
+}
+
+pub(super) fn hash(salt: u64, what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    salt.hash(&mut hasher);
+    what.hash(&mut hasher);
+    hasher.finish()
 }

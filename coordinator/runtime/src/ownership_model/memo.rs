@@ -214,8 +214,8 @@ impl Memo {
         let keys: Vec<SagaKey> = (0..self.bounds.sagas).map(key).collect();
         let mut records = at_once(store.records(&keys)).unwrap();
         records.iter_mut().flatten().for_each(|record| record.history.clear());
-        let reserved = at_once(store.count_reserved()).unwrap();
-        let content = format!("{:?} {records:?} {reserved}", at_once(store.tenures()).unwrap());
+        let reserved = at_once(store.reserved(None, keys.len())).unwrap().ids;
+        let content = format!("{:?} {records:?} {reserved:?}", at_once(store.tenures()).unwrap());
         let next = u32::try_from(self.stores.len()).unwrap();
         *self.store_ids.entry(content).or_insert_with(|| {
             self.stores.push(store);

@@ -28,64 +28,115 @@ mod memo;
 mod node;
 mod packet;
 mod rules;
+mod wander;
 mod world;
 
-use explore::explore;
+use explore::{after, explore};
 use memo::Memo;
 use rules::Seen;
+use wander::wander;
 use world::{Bounds, Clocks};
 
-/// Bounds that reach what is hard in little time; each is about something else.
-fn slices() -> Vec<(&'static str, Bounds)> {
+/// What is explored: where it begins, and what may happen from there.
+struct Slice {
+    name: &'static str,
+    bounds: Bounds,
+    /// Steps that are taken first, so that what is far from the beginning is near.
+    begins: Vec<&'static str>,
+}
+
+/// Bounds that reach what is hard; each is about something else.
+fn slices() -> Vec<Slice> {
+    let slice = |name, bounds| Slice { name, bounds, begins: Vec::new() };
     let none = Bounds::NONE;
+    let fail_over = Bounds { asks: 2, starts: 1, ticks: 1, fail_overs: 1, ..none };
+    let words = Bounds { sagas: 2, calls: false, ..fail_over };
+    let floor = Bounds { sagas: 2, asks: 1, starts: 2, ticks: 1, copies: 1, floor: true, ..none };
     vec![
-        ("take-over", Bounds { asks: 2, starts: 1, ticks: 1, lapses: 1, refusals: 1, ..none }),
-        ("two steps, refused", Bounds { steps: 2, asks: 2, starts: 1, ticks: 1, refusals: 1, ..none }),
-        ("cancelled", Bounds { asks: 2, starts: 1, ticks: 1, cancels: 1, ..none }),
-        ("packets that come twice", Bounds { asks: 2, starts: 1, ticks: 1, copies: 1, lapses: 1, ..none }),
-        ("fail-over", Bounds { asks: 2, starts: 1, ticks: 1, fail_overs: 1, ..none }),
-        (
-            "fail-over, two sagas",
-            Bounds { sagas: 2, asks: 2, starts: 2, ticks: 1, fail_overs: 1, calls: false, ..none },
-        ),
-        (
-            "a loss that is told late",
-            Bounds { sagas: 2, asks: 2, starts: 3, ticks: 1, fail_overs: 1, calls: false, ..none },
-        ),
-        ("fail-over, crash", Bounds { asks: 3, starts: 1, ticks: 1, fail_overs: 1, crashes: 1, calls: false, ..none }),
-        (
-            "an epoch given twice",
-            Bounds { clocks: Clocks::Stand, asks: 2, starts: 2, fail_overs: 1, calls: false, ..none },
-        ),
-        ("floor", Bounds { asks: 2, starts: 1, ticks: 2, copies: 1, floor: true, ..none }),
+        slice("take-over", Bounds { asks: 2, starts: 1, ticks: 1, lapses: 1, refusals: 1, ..none }),
+        slice("two steps, refused", Bounds { steps: 2, asks: 2, starts: 1, ticks: 1, refusals: 1, ..none }),
+        slice("cancelled", Bounds { asks: 2, starts: 1, ticks: 1, cancels: 1, ..none }),
+        slice("packets that come twice", Bounds { asks: 2, starts: 1, ticks: 1, copies: 1, lapses: 1, ..none }),
+        slice("fail-over", fail_over),
+        slice("fail-over, no calls", Bounds { calls: false, ..fail_over }),
+        slice("fail-over, two sagas", Bounds { starts: 2, ..words }),
+        slice("a loss that is told late", Bounds { starts: 3, ..words }),
+        slice("a loss that nobody tells", Bounds { asks: 3, starts: 3, ..words }),
+        slice("fail-over, crash", Bounds { asks: 3, crashes: 1, calls: false, ..fail_over }),
+        slice("an epoch given twice", Bounds { clocks: Clocks::Stand, ticks: 0, starts: 2, calls: false, ..fail_over }),
+        slice("floor", floor),
+        slice("floor, take-over", Bounds { asks: 2, ticks: 2, copies: 0, lapses: 1, ..floor }),
+        Slice {
+            name: "begun: both owners call",
+            bounds: Bounds { asks: 2, starts: 1, ticks: 1, cancels: 1, lapses: 1, ..none },
+            begins: [&has("a")[..], &["a starts saga 0", "commit", "confirmed", "two hours"], &has("b")].concat(),
+        },
+        Slice {
+            name: "begun: the acquisition may be lost",
+            bounds: Bounds { calls: false, ..fail_over },
+            begins: [&has("a")[..], &["a starts saga 0", "replica gets", "two hours"], &has("b")].concat(),
+        },
+        Slice {
+            name: "begun: a commit was lost",
+            bounds: Bounds { asks: 3, starts: 3, ..words },
+            begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b"), &starts("b")].concat(),
+        },
+        Slice {
+            name: "begun: a copy is still on its way",
+            bounds: floor,
+            begins: [&has("a")[..], &starts("a"), &["will come again", "Succeeded", "commit", "confirmed"]].concat(),
+        },
     ]
 }
 
-/// Explores all of these; fails with a shortest run where a rule is broken, and where something was never seen.
-fn run_all(all: Vec<(&'static str, Bounds)>, most: usize) {
-    let (mut states, mut seen, mut all_broken) = (0, [0_u64; Seen::ALL.len()], String::new());
-    for (name, bounds) in all {
-        let explored = explore(&mut Memo::new(bounds), most);
-        println!("{name}: {explored}");
-        if let Some(broken) = &explored.broken {
-            all_broken += &format!("{name}: {broken}\n");
-        }
-        states += explored.states;
-        seen.iter_mut().zip(explored.seen).for_each(|(sum, more)| *sum += more);
+/// A node gets the shard.
+fn has(node: &str) -> [&'static str; 3] {
+    match node {
+        "a" => ["node a asks", "node a's wish", "node a has"],
+        _ => ["node b asks", "node b's wish", "node b has"],
     }
-    println!("{states} states in all; seen so often:");
+}
+
+/// A saga of a node is started.
+fn starts(node: &str) -> [&'static str; 3] {
+    match node {
+        "a" => ["node a starts saga 0", "node a's commit", "node a hears of its commit"],
+        _ => ["node b starts saga 0", "node b's commit", "node b hears of its commit"],
+    }
+}
+
+/// So many, by the environment, or else.
+fn how_many(variable: &str, or: u64) -> u64 {
+    std::env::var(variable).map_or(or, |text| text.parse().expect(variable))
+}
+
+/// Each of the slices breadth first up to so many states, and by so many runs that chance picks. Fails with a run where a rule is
+/// broken, and where something was never seen.
+#[test]
+fn no_interleaving_breaks_a_rule() {
+    let most = usize::try_from(how_many("AMENDS_MODEL_STATES", 3_000)).expect("states");
+    let runs = how_many("AMENDS_MODEL_RUNS", 200);
+    let (mut states, mut steps, mut seen, mut all_broken) = (0, 0, [0_u64; Seen::ALL.len()], String::new());
+    for Slice { name, bounds, begins } in slices() {
+        let mut memo = Memo::new(bounds);
+        let first = after(&mut memo, &begins);
+        let explored = explore(&mut memo, &first, most);
+        println!("{name}: {explored}");
+        let wandered = wander(&mut memo, &first, runs);
+        println!("{name}: {runs} runs by chance, {} steps", wandered.steps);
+        for part in [explored, wandered] {
+            states += part.states;
+            steps += part.steps;
+            let broken = part.broken.map(|broken| format!("{name}, {begins:?}: {broken}\n"));
+            all_broken.extend(broken);
+            seen.iter_mut().zip(part.seen).for_each(|(sum, more)| *sum += more);
+        }
+    }
+    println!("{states} states and {steps} steps in all; seen so often:");
     for (what, count) in Seen::ALL.into_iter().zip(seen) {
         println!("{count:>12}  {}", what.as_str());
     }
     assert!(all_broken.is_empty(), "{all_broken}");
     let never: Vec<_> = Seen::ALL.into_iter().zip(seen).filter(|(_, count)| *count == 0).collect();
     assert!(never.is_empty(), "never seen, so that this run proves nothing about it: {never:?}");
-}
-
-/// A slice: each of the bounds breadth first, up to so many states.
-#[test]
-fn no_interleaving_breaks_a_rule() {
-    let most =
-        std::env::var("AMENDS_MODEL_STATES").ok().map_or(15_000, |text| text.parse().expect("AMENDS_MODEL_STATES"));
-    run_all(slices(), most);
 }

@@ -147,10 +147,11 @@ impl World {
             Rejected::Open => Seen::Doubtful,
             // The saga is read again.
             Rejected::Moved => Seen::Moved,
+            Rejected::Reserved => Seen::Reserved,
             other => panic!("{other:?} has no place here"),
         };
         notes.saw(seen);
-        if rejected != Rejected::Moved {
+        if !matches!(rejected, Rejected::Moved | Rejected::Reserved) {
             return self.end_tenure(node);
         }
         if let Some(tenure) = &mut self.node(node).tenure {

@@ -69,6 +69,7 @@ seen! {
     LateCommit "a commit came after its owner's tenure had ended, and was accepted",
     CameTwice "a commit came a second time and was known",
     Moved "a commit found that the saga had moved",
+    Reserved "a saga was started whose id had been that of one which is over",
     Doubtful "a commit got no answer",
     LostConfirmed "a fail-over lost confirmed commits",
     LostAcquisition "a fail-over lost an acquisition",
