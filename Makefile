@@ -6,11 +6,13 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEEDS ?= 200
 FIRST_SEED ?= 1
+STATES ?= 1000000
+RUNS ?= 20000
 FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim model bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -46,6 +48,10 @@ mutants: ## plants each known bug in turn and shows the test that catches it
 
 sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
 	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
+
+model: ## every interleaving of the ownership protocol, of each slice STATES=1000000 and RUNS=20000 more by chance; about 2 GB
+	AMENDS_MODEL_STATES=$(STATES) AMENDS_MODEL_RUNS=$(RUNS) \
+	$(CARGO) test --locked --release -p amends-runtime --lib -- ownership_model --nocapture
 
 stress: build ## the kill tests, longer: 3,000 sagas and 100 kills of each process; fewer on Postgres, and in Python and Go
 	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 AMENDS_KILL_POSTGRES_SAGAS=1500 AMENDS_KILLS_POSTGRES=50 \

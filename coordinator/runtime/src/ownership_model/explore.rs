@@ -126,7 +126,7 @@ pub(super) fn explore(memo: &mut Memo, first: &World, most: usize) -> Explored {
                     vacant.insert(count);
                     origins.push((number, index));
                     next.push((count, after));
-                    if origins.len() % SAID_EVERY == 0 {
+                    if origins.len().is_multiple_of(SAID_EVERY) {
                         println!("  {} states, {} deep ...", origins.len(), explored.depth + 1);
                     }
                 }

@@ -13,7 +13,8 @@
 //! It is more hostile than the world. No node ever notices that its lease ran out, so that nothing may rest on clocks; a pause is
 //! every interleaving in which a node does nothing; a packet may come at any later time or never; the placement is left out, both
 //! nodes ask for the shard whenever they like. Not in it: more than one shard, groups of commits, words under way (one is heard at
-//! once or not at all), and the participant's SQL.
+//! once or not at all), and the participant's SQL. It rests on `crate::committer` having one group under way at a time: two would
+//! let an owner hear the numbers of its commits out of their order, and take that for a loss.
 //!
 //! `make model` goes deep, `make test` a slice of it. Invariant: a run that has not reached all that [`Seen`] lists proves
 //! nothing, and fails.
@@ -82,9 +83,30 @@ fn slices() -> Vec<Slice> {
             begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b"), &starts("b")].concat(),
         },
         Slice {
+            name: "begun: an owner's commit was lost",
+            bounds: Bounds { starts: 2, ..words },
+            begins: [&has("a")[..], &["replica gets"], &starts("a"), &["fail-over"]].concat(),
+        },
+        Slice {
             name: "begun: a copy is still on its way",
             bounds: floor,
-            begins: [&has("a")[..], &starts("a"), &["will come again", "Succeeded", "commit", "confirmed"]].concat(),
+            begins: [
+                &has("a")[..],
+                &starts("a"),
+                &["will come again", "Succeeded", "node a's commit", "node a hears of its commit", "two hours"],
+                &["the store sweeps", "node a works out the floor", "node a starts saga 1"],
+            ]
+            .concat(),
+        },
+        Slice {
+            name: "begun: the answer to an acquisition is late",
+            bounds: Bounds { calls: false, ..fail_over },
+            begins: [&["node a asks", "node a's wish", "two hours"][..], &has("b"), &starts("b")].concat(),
+        },
+        Slice {
+            name: "begun: the first call is late",
+            bounds: Bounds { asks: 1, starts: 1, cancels: 1, ticks: 1, lapses: 2, ..none },
+            begins: [&has("a")[..], &starts("a")].concat(),
         },
     ]
 }

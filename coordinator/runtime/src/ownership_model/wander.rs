@@ -74,7 +74,7 @@ impl Mood {
         }
         let is_calm = random.random_range(0..20) < self.calm;
         let is_deaf = random.random_range(0..10) < self.deafness;
-        let is_left_out = |action: &Action| hash(self.swarm, &discriminant(action)) % 2 == 0;
+        let is_left_out = |action: &Action| hash(self.swarm, &discriminant(action)).is_multiple_of(2);
         actions.sort_by_key(|action| match action {
             Action::Say(..) | Action::Look(_) => (is_deaf, hash(self.salt, action)),
             _ => (action.disturbs() && (is_calm || is_left_out(action)), hash(self.salt, action)),
