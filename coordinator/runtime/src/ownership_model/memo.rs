@@ -89,7 +89,7 @@ impl Memo {
         let clock = Arc::new(AtomicU64::new(0));
         let mut memo = Self {
             bounds,
-            compiled: compiled(bounds.steps),
+            compiled: compiled(bounds.steps, bounds.parallel),
             sagas: Vec::new(),
             saga_ids: HashMap::new(),
             turns: HashMap::new(),
@@ -264,11 +264,12 @@ impl Memo {
 }
 
 /// Steps that can be undone, called over HTTP, which needs no descriptors.
-fn compiled(steps: u8) -> Compiled {
+fn compiled(steps: u8, parallel: bool) -> Compiled {
     let mut source = "saga: model\ntimeout: 8000h\nsteps:\n".to_owned();
+    let after = if parallel { "after: []" } else { "" };
     for number in 1..=steps {
         source += &format!(
-            "  - step: s{number}\n    participant: desk\n    action: {{ http: \"POST /do\", retry: {{ max_attempts: 2 }} }}\n    \
+            "  - step: s{number}\n    participant: desk\n    {after}\n    action: {{ http: \"POST /do\", retry: {{ max_attempts: 2 }} }}\n    \
              compensate: {{ http: \"POST /undo\", retry: {{ max_attempts: 2 }} }}\n"
         );
     }

@@ -52,6 +52,7 @@ fn slices() -> Vec<Slice> {
     let none = Bounds::NONE;
     let fail_over = Bounds { asks: 2, starts: 1, ticks: 1, fail_overs: 1, ..none };
     let words = Bounds { sagas: 2, calls: false, ..fail_over };
+    let reads_b = ["node b reads saga 0", "node b's commit", "node b hears of its commit"];
     let floor = Bounds { sagas: 2, asks: 1, starts: 2, ticks: 1, copies: 1, floor: true, ..none };
     vec![
         slice("take-over", Bounds { asks: 2, starts: 1, ticks: 1, lapses: 1, refusals: 1, ..none }),
@@ -73,6 +74,11 @@ fn slices() -> Vec<Slice> {
             begins: [&has("a")[..], &["a starts saga 0", "commit", "confirmed", "two hours"], &has("b")].concat(),
         },
         Slice {
+            name: "begun: both owners call, two steps at once",
+            bounds: Bounds { steps: 2, parallel: true, asks: 2, starts: 1, ticks: 1, ..none },
+            begins: [&has("a")[..], &starts("a"), &["two hours"], &has("b"), &reads_b].concat(),
+        },
+        Slice {
             name: "begun: the acquisition may be lost",
             bounds: Bounds { calls: false, ..fail_over },
             begins: [&has("a")[..], &["a starts saga 0", "replica gets", "two hours"], &has("b")].concat(),
@@ -81,6 +87,11 @@ fn slices() -> Vec<Slice> {
             name: "begun: a commit was lost",
             bounds: Bounds { asks: 3, starts: 3, ..words },
             begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b"), &starts("b")].concat(),
+        },
+        Slice {
+            name: "begun: an epoch given twice",
+            bounds: Bounds { clocks: Clocks::Stand, ticks: 0, starts: 2, calls: false, ..fail_over },
+            begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b")].concat(),
         },
         Slice {
             name: "begun: an owner's commit was lost",
@@ -95,6 +106,16 @@ fn slices() -> Vec<Slice> {
                 &starts("a"),
                 &["will come again", "Succeeded", "node a's commit", "node a hears of its commit", "two hours"],
                 &["the store sweeps", "node a works out the floor", "node a starts saga 1"],
+            ]
+            .concat(),
+        },
+        Slice {
+            name: "begun: the floor, and an open saga",
+            bounds: floor,
+            begins: [
+                &has("a")[..],
+                &starts("a"),
+                &["comes to the participant", "two hours", "node a works out the floor", "node a starts saga 1"],
             ]
             .concat(),
         },

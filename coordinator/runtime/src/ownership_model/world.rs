@@ -39,6 +39,8 @@ pub(super) struct Bounds {
     pub(super) sagas: u8,
     /// How many steps each has.
     pub(super) steps: u8,
+    /// Whether they are done beside each other.
+    pub(super) parallel: bool,
     /// The shard is asked for.
     pub(super) asks: u8,
     /// Somebody asks a node to start a saga.
@@ -70,6 +72,7 @@ impl Bounds {
     pub(super) const NONE: Self = Self {
         sagas: 1,
         steps: 1,
+        parallel: false,
         asks: 0,
         starts: 0,
         cancels: 0,
