@@ -24,6 +24,7 @@ pub(crate) async fn run(world: Arc<World>, plan: SagaPlan) {
         return world.trace.violated("plan", format!("{} of {} isn't a name", plan.id, plan.definition));
     };
     let key = SagaKey { namespace: Namespace::default_namespace(), id };
+    world.participants.expect(key.clone(), plan.clone());
     sleep(plan.at).await;
     let start = Start {
         key: key.clone(),

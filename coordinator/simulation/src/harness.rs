@@ -18,10 +18,11 @@ use tokio::time::sleep;
 
 use crate::client;
 use crate::faults::{Boundary, FaultPlan};
+use crate::library::Library;
 use crate::load::SagaPlan;
 use crate::nodes::Nodes;
+use crate::outcome::Outcome;
 use crate::participants::Conduct;
-use crate::scenario::Library;
 use crate::seams::Dice;
 use crate::trace::Violation;
 use crate::world::{World, stream};
@@ -63,6 +64,8 @@ pub struct Report {
     pub commits: u64,
     /// How many lives the nodes had.
     pub lives: u32,
+    /// What became of each saga.
+    pub sagas: Vec<Outcome>,
     /// Which invariants were broken.
     pub violations: Vec<Violation>,
 }
@@ -80,11 +83,13 @@ impl Run<'_> {
     }
 
     async fn simulate(&self) -> Report {
-        let world = Arc::new(World::new(self.seed, self.faults, self.conduct));
-        let registered = self.library.register(&world.store).await;
-        world.knows(&registered);
+        let world = Arc::new(World::new(self.seed, self.faults, self.conduct, self.library));
         let load = Dice::new(self.seed, stream::LOAD);
-        for plan in self.sagas.clone().unwrap_or_else(|| SagaPlan::some(self.library, &load)) {
+        let plans = self.sagas.clone().unwrap_or_else(|| SagaPlan::some(self.library, &load));
+        for name in self.library.names().filter(|name| plans.iter().any(|plan| plan.definition == name.as_str())) {
+            world.knows(&self.library.register_all(name, &world.store).await);
+        }
+        for plan in plans {
             world.trace.note(format_args!("{plan:?}"));
             world.run(client::run(world.clone(), plan));
         }
@@ -99,9 +104,10 @@ impl Run<'_> {
         }
         world.check_logs().await;
         world.judge.ended(&world.participants.effects(), &sagas, &world.acknowledged(), &world.trace);
+        let sagas = sagas.iter().map(Outcome::of).collect();
         let (trace, violations) = world.trace.take();
         let (boundaries, commits) = (world.faults.boundaries(), world.judge.commits());
-        Report { seed: self.seed, trace, boundaries, ends, commits, lives, violations }
+        Report { seed: self.seed, trace, boundaries, ends, commits, lives, sagas, violations }
     }
 }
 

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::scenario::{Library, Scenario};
+use crate::library::{Entry, Library};
 use crate::seams::Dice;
 
 /// What somebody asks of a saga.
@@ -35,6 +35,8 @@ pub struct SagaPlan {
     pub refuse: String,
     /// Operations that answer later, separated by blanks: "ship.action".
     pub pend: String,
+    /// What it is started with; where there is none, what our own definitions expect.
+    pub input: Option<Value>,
     /// What the conditional step looks at.
     pub express: bool,
     /// When it is started.
@@ -51,6 +53,7 @@ impl SagaPlan {
             definition: definition.to_owned(),
             refuse: String::new(),
             pend: String::new(),
+            input: None,
             express: true,
             at: Duration::ZERO,
             wishes: Vec::new(),
@@ -59,19 +62,19 @@ impl SagaPlan {
 
     /// Its input, as JSON bytes.
     pub(crate) fn input(&self) -> Vec<u8> {
-        json!({ "refuse": self.refuse, "pend": self.pend, "express": self.express }).to_string().into_bytes()
+        let ours = || json!({ "refuse": self.refuse, "express": self.express });
+        self.input.clone().unwrap_or_else(ours).to_string().into_bytes()
     }
 
     /// Some sagas by the seed.
     pub(crate) fn some(library: &Library, dice: &Dice) -> Vec<Self> {
-        let scenarios: Vec<&Scenario> = library.scenarios().collect();
         // One definition in a run: compiling it anew after each crash is what takes the time.
-        let Some(scenario) = dice.pick(&scenarios) else { return Vec::new() };
-        (0..1 + dice.below(4)).map(|number| Self::by_chance(&format!("s{number}"), scenario, dice)).collect()
+        let Some(entry) = dice.pick(library.entries()) else { return Vec::new() };
+        (0..1 + dice.below(4)).map(|number| Self::by_chance(&format!("s{number}"), entry, dice)).collect()
     }
 
-    fn by_chance(id: &str, scenario: &Scenario, dice: &Dice) -> Self {
-        let step = |per_mille| dice.chance(per_mille).then(|| dice.pick(&scenario.steps).cloned()).flatten();
+    fn by_chance(id: &str, entry: &Entry, dice: &Dice) -> Self {
+        let step = |per_mille| dice.chance(per_mille).then(|| dice.pick(&entry.steps).cloned()).flatten();
         let of = |word: &str, per_mille| step(per_mille).map(|step| format!("{step}.{word}"));
         let refuse = [step(350), of("compensate", 80), of("confirm", 80)];
         let pend = [of("action", 200), of("compensate", 200), of("confirm", 200)];
@@ -94,10 +97,11 @@ impl SagaPlan {
         Self {
             refuse: listed(refuse),
             pend: listed(pend),
+            input: dice.pick(&entry.inputs).cloned(),
             express: dice.chance(500),
             at: dice.millis(0, 400),
             wishes,
-            ..Self::plain(id, &scenario.name)
+            ..Self::plain(id, entry.name.as_str())
         }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use amends_engine::ids::SagaKey;
 use amends_engine::outcome::Why;
-use amends_engine::payload::Payload;
 use amends_engine::saga::By;
 use amends_runtime::participant::{Answer, Call, ParticipantCaller, Reply};
 use amends_runtime::{Ask, Coordinator, RequestError};
@@ -142,8 +141,8 @@ impl World {
         self.trace.note(format_args!("{saga}/{step}/{operation} finished later: {finished:?}"));
         let ask = match finished {
             Finished::Nothing => return,
-            Finished::Done(number) => {
-                let output = Payload::json(serde_json::json!({ "number": number }).to_string());
+            Finished::Done(reply) => {
+                let output = self.judge.output(saga, step, operation, &reply);
                 Ask::CompleteSucceeded { step: step.clone(), operation, output }
             }
             Finished::Refused(refusal) => {

@@ -20,7 +20,6 @@ use crate::network::SimulatedNetwork;
 use crate::participants::Conduct;
 use crate::peers::SimulatedPeers;
 use crate::process::{Process, Standing};
-use crate::scenario::PARTICIPANTS;
 use crate::seams::Dice;
 use crate::store::SimulatedStore;
 use crate::world::{Reachable, World, stream};
@@ -165,8 +164,8 @@ impl Place {
         let world = &self.world;
         world.trace.note(format_args!("node {} starts on machine {}", process.number(), self.machine));
         let directory = Arc::new(Directory::new());
-        for name in PARTICIPANTS {
-            register(&directory, name, world.participants.conduct());
+        for name in &world.called {
+            register(&directory, name.as_str(), world.participants.conduct());
         }
         let entropy = Arc::new(Dice::new(world.seed, stream::NODES + u64::from(process.number())));
         let config = RuntimeConfig {

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amends_engine::ids::SagaKey;
+use amends_engine::ids::{ParticipantName, SagaKey};
 use amends_engine::saga::Saga;
 use amends_runtime::seam::Clock;
 use amends_runtime::{Coordinator, Place};
@@ -18,9 +18,9 @@ use amends_store::{Commit, CommitError, Committed, Store, record};
 
 use crate::faults::{FaultPlan, Faults};
 use crate::judge::Judge;
+use crate::library::{Library, Registered};
 use crate::participants::{Conduct, Participants};
 use crate::process::Process;
-use crate::scenario::Registered;
 use crate::seams::{Dice, VirtualClock};
 use crate::trace::{Trace, lock};
 
@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) judge: Judge,
     pub(crate) faults: Faults,
     pub(crate) participants: Participants,
+    /// Everybody who is called.
+    pub(crate) called: Vec<ParticipantName>,
     /// Delays on the way to participants.
     pub(crate) network: Dice,
     /// Delays on the way to the store.
@@ -69,19 +71,24 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub(crate) fn new(seed: u64, plan: FaultPlan, conduct: Conduct) -> Self {
+    pub(crate) fn new(seed: u64, plan: FaultPlan, conduct: Conduct, library: &Library) -> Self {
         let clock = Arc::new(VirtualClock::new());
         let time = {
             let clock = clock.clone();
             Arc::new(move || clock.now())
         };
+        let participants = Participants::new(conduct);
+        for (definition, replies) in library.replies() {
+            participants.answer(definition.clone(), replies.clone());
+        }
         Self {
             seed,
             trace: Trace::new(clock.clone()),
             store: Arc::new(MemoryStore::new(SHARDS, time)),
             judge: Judge::default(),
             faults: Faults::new(plan, Dice::new(seed, stream::FAULTS), conduct.bears_copies()),
-            participants: Participants::new(conduct),
+            participants,
+            called: library.participants(),
             network: Dice::new(seed, stream::NETWORK),
             wire: Dice::new(seed, stream::STORE),
             peers: Dice::new(seed, stream::PEERS),

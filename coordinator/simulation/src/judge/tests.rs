@@ -12,7 +12,8 @@ use amends_store::{Epoch, IndexRow, Nonce, OpId};
 use amends_runtime::participant::Origin;
 
 use super::*;
-use crate::scenario::{Library, Scenario};
+use crate::library::Library;
+use crate::scenario::Scenario;
 use crate::seams::VirtualClock;
 
 const NOW: Timestamp = Timestamp(1_000_000);
