@@ -10,29 +10,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_engine::ids::Operation;
+use amends_engine::ids::DefinitionName;
 use amends_engine::saga::Saga;
 use amends_engine::standing::{self, StatusWord};
-use amends_runtime::Ask;
 use tokio::time::sleep;
 
 use crate::client;
-use crate::faults::{Boundary, FaultPlan};
+use crate::faults::{Boundary, FaultPlan, Table};
 use crate::library::Library;
-use crate::load::SagaPlan;
+use crate::load::{SagaPlan, Wish};
 use crate::nodes::Nodes;
 use crate::outcome::Outcome;
 use crate::participants::Conduct;
+use crate::people::Manner;
 use crate::seams::Dice;
 use crate::trace::Violation;
 use crate::world::{World, stream};
 
 /// How long faults happen by the seed.
 const FAULTY: Duration = Duration::from_secs(20);
+/// How long the latest copy of anything may still travel.
+const LATE: Duration = Duration::from_secs(12);
 /// How often it is looked whether all has come to rest.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long that may take once no more faults happen. Longer than the longest chain of retries.
-const REST_MAX: Duration = Duration::from_secs(30 * 60);
+const REST_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A run to be made.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub struct Report {
     pub trace: Vec<String>,
     /// Where faults could have happened, in order.
     pub boundaries: Vec<Boundary>,
+    /// Which faults happened where.
+    pub faults: Table,
     /// How many sagas ended how.
     pub ends: BTreeMap<StatusWord, usize>,
     /// How many changes became durable.
@@ -89,11 +93,11 @@ impl Run<'_> {
         for name in self.library.names().filter(|name| plans.iter().any(|plan| plan.definition == name.as_str())) {
             world.knows(&self.library.register_all(name, &world.store).await);
         }
-        for plan in plans {
+        for plan in plans.clone() {
             world.trace.note(format_args!("{plan:?}"));
             world.run(client::run(world.clone(), plan));
         }
-        let lives = Nodes::new(world.clone()).run_until(come_to_rest(&world)).await;
+        let lives = Nodes::new(world.clone()).run_until(come_to_rest(&world, &plans)).await;
         let sagas = world.sagas().await;
         let mut ends: BTreeMap<StatusWord, usize> = BTreeMap::new();
         for saga in &sagas {
@@ -106,13 +110,13 @@ impl Run<'_> {
         world.judge.ended(&world.participants.effects(), &sagas, &world.acknowledged(), &world.trace);
         let sagas = sagas.iter().map(Outcome::of).collect();
         let (trace, violations) = world.trace.take();
-        let (boundaries, commits) = (world.faults.boundaries(), world.judge.commits());
-        Report { seed: self.seed, trace, boundaries, ends, commits, lives, sagas, violations }
+        let ((boundaries, faults), commits) = (world.faults.seen(), world.judge.commits());
+        Report { seed: self.seed, trace, boundaries, faults, ends, commits, lives, sagas, violations }
     }
 }
 
 /// Lets faults happen for their time, then waits for rest, lets an operator retry what is stuck, and waits once more.
-async fn come_to_rest(world: &Arc<World>) {
+async fn come_to_rest(world: &Arc<World>, plans: &[SagaPlan]) {
     if world.faults.is_random() {
         rest_within(world, FAULTY).await;
     } else if !rest_within(world, REST_MAX).await {
@@ -120,30 +124,38 @@ async fn come_to_rest(world: &Arc<World>) {
     }
     world.faults.stop();
     world.trace.note("no more faults");
+    let_go_on(world, plans).await;
     if !rest_within(world, REST_MAX).await {
         return unrest(world).await;
     }
-    let operators: [fn(&Saga) -> Option<Ask>; 2] = [|_| Some(Ask::Retry { step: None }), give_up];
-    for operator in operators {
-        for saga in world.sagas().await {
-            let key = &saga.state.head.key;
-            if let Some(ask) = operator(&saga).filter(|_| saga.stuck().is_some()) {
-                let answer = world.ask(key, &ask, "operator").await;
-                world.trace.note(format_args!("{key}, operator: {ask:?}: {answer}"));
-            }
-        }
+    let acknowledge = world.people.chance(500).then_some(Manner::Wish(Wish::Acknowledge));
+    let repin = world.people.chance(500).then_some(Manner::Wish(Wish::Repin));
+    let last = if world.people.chance(500) { Manner::GiveUp } else { Manner::State };
+    let manners = [acknowledge, repin, Some(Manner::Wish(Wish::Retry)), Some(last)];
+    for manner in manners.into_iter().flatten() {
+        world.repair(manner).await;
         if !rest_within(world, REST_MAX).await {
             return unrest(world).await;
         }
     }
 }
 
-/// What an operator does about a saga that a retry didn't help: skip what may be skipped, and leave the rest stuck.
-fn give_up(saga: &Saga) -> Option<Ask> {
-    let stuck = saga.stuck()?;
-    let (step, operation) = stuck.step.zip(stuck.operation)?;
-    let may_skip = operation != Operation::Action;
-    may_skip.then(|| Ask::Skip { step: saga.definition.step(step).name.clone(), operation: Some(operation) })
+/// A late copy of somebody's wish may be the last word: what stands still for it goes on.
+async fn let_go_on(world: &Arc<World>, plans: &[SagaPlan]) {
+    let held = |plan: &&SagaPlan| plan.wishes.iter().any(|(_, wish)| *wish == Wish::Hold);
+    let paused = |sagas: &[Saga]| sagas.iter().any(|saga| saga.state.paused.is_some());
+    let held = plans.iter().find(held).and_then(|plan| DefinitionName::parse(&plan.definition).ok());
+    if held.is_none() && !paused(&world.sagas().await) {
+        return;
+    }
+    sleep(LATE).await;
+    let sagas = world.sagas().await;
+    for saga in sagas.iter().filter(|saga| saga.state.paused.is_some()) {
+        world.wish(&saga.state.head.key, &saga.state.head.definition, Wish::Resume, "operator").await;
+    }
+    if let (Some(definition), Some(saga)) = (held, sagas.first()) {
+        world.wish(&saga.state.head.key, &definition, Wish::Release, "operator").await;
+    }
 }
 
 /// Waits until nothing is under way and every saga has ended or is stuck; false where that takes too long.

@@ -14,6 +14,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod client;
+mod commits;
+mod durable;
 mod faults;
 mod harness;
 mod judge;
@@ -25,15 +27,19 @@ mod outage;
 mod outcome;
 mod participants;
 mod peers;
+mod people;
 mod process;
 mod reply;
+mod request;
 mod scenario;
 mod seams;
 mod store;
+mod strike;
 mod trace;
+mod wire;
 mod world;
 
-pub use faults::{Boundary, CallFault, Fault, FaultPlan, StoreFault};
+pub use faults::{Boundary, Fault, FaultPlan, Table};
 pub use harness::{CannotRun, Report, Run};
 pub use library::{BadScenario, Library, Subject};
 pub use load::{SagaPlan, Wish};

@@ -20,6 +20,14 @@ pub enum Wish {
     Resume,
     /// Don't wait with what is due later.
     Retry,
+    /// Somebody looks after it.
+    Acknowledge,
+    /// Go on with the newest version of the definition.
+    Repin,
+    /// Begin no attempt of any saga of its definition.
+    Hold,
+    /// Go on with those.
+    Release,
     /// Stop where it stands.
     ForceStop,
 }
@@ -35,6 +43,8 @@ pub struct SagaPlan {
     pub refuse: String,
     /// Operations that answer later, separated by blanks: "ship.action".
     pub pend: String,
+    /// Which version it is started with; the newest where none is named.
+    pub version: Option<u32>,
     /// What it is started with; where there is none, what our own definitions expect.
     pub input: Option<Value>,
     /// What the conditional step looks at.
@@ -53,6 +63,7 @@ impl SagaPlan {
             definition: definition.to_owned(),
             refuse: String::new(),
             pend: String::new(),
+            version: None,
             input: None,
             express: true,
             at: Duration::ZERO,
@@ -70,7 +81,7 @@ impl SagaPlan {
     pub(crate) fn some(library: &Library, dice: &Dice) -> Vec<Self> {
         // One definition in a run: compiling it anew after each crash is what takes the time.
         let Some(entry) = dice.pick(library.entries()) else { return Vec::new() };
-        (0..1 + dice.below(4)).map(|number| Self::by_chance(&format!("s{number}"), entry, dice)).collect()
+        (0..1 + dice.below(5)).map(|number| Self::by_chance(&format!("s{number}"), entry, dice)).collect()
     }
 
     fn by_chance(id: &str, entry: &Entry, dice: &Dice) -> Self {
@@ -88,8 +99,13 @@ impl SagaPlan {
             wishes.push((pause, Wish::Pause));
             wishes.push((pause + dice.millis(0, 8_000), Wish::Resume));
         }
-        for wish in [Wish::Retry, Wish::ForceStop] {
-            if dice.chance(60) {
+        if dice.chance(80) {
+            let hold = dice.millis(0, 2_000);
+            wishes.push((hold, Wish::Hold));
+            wishes.push((hold + dice.millis(0, 6_000), Wish::Release));
+        }
+        for (wish, often) in [(Wish::Retry, 80), (Wish::Acknowledge, 60), (Wish::Repin, 200), (Wish::ForceStop, 50)] {
+            if dice.chance(often) {
                 wishes.push((dice.millis(0, 4_000), wish));
             }
         }
@@ -97,6 +113,7 @@ impl SagaPlan {
         Self {
             refuse: listed(refuse),
             pend: listed(pend),
+            version: dice.chance(500).then_some(1),
             input: dice.pick(&entry.inputs).cloned(),
             express: dice.chance(500),
             at: dice.millis(0, 400),

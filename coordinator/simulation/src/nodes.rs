@@ -20,7 +20,7 @@ use crate::network::SimulatedNetwork;
 use crate::participants::Conduct;
 use crate::peers::SimulatedPeers;
 use crate::process::{Process, Standing};
-use crate::seams::Dice;
+use crate::seams::{Dice, SetClock};
 use crate::store::SimulatedStore;
 use crate::world::{Reachable, World, stream};
 
@@ -108,7 +108,7 @@ impl Place {
         let mut rest = pin!(rest);
         loop {
             let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-            let process = Arc::new(Process::new(life));
+            let process = Arc::new(Process::new(life, self.machine));
             let mut node = self.start(&process).await;
             let coordinator = node.coordinator().clone();
             world.set_node(self.machine, Some(Reachable { process: process.clone(), coordinator }));
@@ -180,7 +180,11 @@ impl Place {
             caller: Arc::new(SimulatedNetwork::new(world.clone(), process.clone())),
             directory,
             peers: Arc::new(SimulatedPeers::new(world.clone(), process.clone())),
-            seams: Seams::new(world.clock.clone(), entropy),
+            // Read once in each life, as the real one is (runtime/src/seam.rs).
+            seams: Seams::new(
+                Arc::new(SetClock::new(world.clock.clone(), world.outages.clock_of(self.machine))),
+                entropy,
+            ),
             telemetry: Arc::default(),
         };
         Node::start(parts).await
