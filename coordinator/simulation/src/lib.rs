@@ -13,11 +13,14 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod campaign;
 mod client;
 mod commits;
 mod durable;
+mod exhaustive;
 mod faults;
 mod harness;
+pub mod history;
 mod judge;
 mod library;
 mod load;
@@ -33,12 +36,16 @@ mod reply;
 mod request;
 mod scenario;
 mod seams;
+pub mod sometimes;
 mod store;
 mod strike;
+mod totals;
 mod trace;
 mod wire;
 mod world;
 
+pub use campaign::Campaign;
+pub use exhaustive::{Case, cases};
 pub use faults::{Boundary, Fault, FaultPlan, Table};
 pub use harness::{CannotRun, Report, Run};
 pub use library::{BadScenario, Library, Subject};
@@ -47,4 +54,5 @@ pub use outage::{Called, Figures, Outage};
 pub use outcome::Outcome;
 pub use participants::Conduct;
 pub use scenario::{Scenario, scenarios};
+pub use totals::{BadTotals, Totals};
 pub use trace::Violation;

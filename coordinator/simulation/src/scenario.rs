@@ -128,6 +128,11 @@ pub fn scenarios() -> Vec<Scenario> {
             .step("reserve", "stock", &["within: 6s"], &undoable())
             .step("transfer", "funds", &["within: 6s"], &asked_and_undoable)
             .step("ship", "courier", &[], &undoable()),
+        // Steps that answer later than anybody waits, where nobody can be asked.
+        Scenario::new("late", "2m")
+            .step("reserve", "stock", &[], &undoable())
+            .step("transfer", "funds", &["within: 200ms"], &undoable())
+            .step("ship", "courier", &[], &undoable()),
         // A step that only some sagas need, and one behind it.
         Scenario::new("conditional", "2m")
             .step("reserve", "stock", &[], &undoable())
