@@ -29,6 +29,8 @@ use crate::world::{World, stream};
 
 /// How long faults happen by the seed.
 const FAULTY: Duration = Duration::from_secs(20);
+/// How long the one fault of a run is waited for.
+const FAULTY_ONCE: Duration = Duration::from_secs(180);
 /// How long the latest copy of anything may still travel.
 const LATE: Duration = Duration::from_secs(12);
 /// How often it is looked whether all has come to rest.
@@ -117,11 +119,8 @@ impl Run<'_> {
 
 /// Lets faults happen for their time, then waits for rest, lets an operator retry what is stuck, and waits once more.
 async fn come_to_rest(world: &Arc<World>, plans: &[SagaPlan]) {
-    if world.faults.is_random() {
-        rest_within(world, FAULTY).await;
-    } else if !rest_within(world, REST_MAX).await {
-        return unrest(world).await;
-    }
+    let faulty = if world.faults.is_random() { FAULTY } else { FAULTY_ONCE };
+    rest_within(world, faulty).await;
     world.faults.stop();
     world.trace.note("no more faults");
     let_go_on(world, plans).await;

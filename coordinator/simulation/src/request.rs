@@ -1,7 +1,6 @@
 //! The way of a request to the node that it is for: clients, operators and participants that call back.
 //!
-//! The real server awaits the work of a request in a task of its own, and drops only the waiting when a caller goes away; so does
-//! this. Invariant: what isn't answered isn't known, and whoever asked asks again.
+//! A caller that goes away drops its waiting and nothing else, as at the real server. Invariant: what isn't answered isn't known, and whoever asked asks again.
 
 use std::sync::Arc;
 use std::time::Duration;

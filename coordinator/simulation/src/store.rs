@@ -41,7 +41,11 @@ impl SimulatedStore {
         shard: Option<ShardId>,
         asked: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        heard(self.wire.ask(at, shard, asked).await)
+        match self.wire.ask(at, shard, asked).await {
+            Heard::Answer(answer) => answer,
+            Heard::Misled(_) | Heard::Silence => Err(StoreError::Unavailable(silence())),
+            Heard::Refused => Err(StoreError::Refused(silence())),
+        }
     }
 
     /// A write that may arrive twice. `make` is given the store.
@@ -65,14 +69,6 @@ impl SimulatedStore {
             Heard::Answer(None) | Heard::Misled(_) | Heard::Silence => Err(StoreError::Unavailable(silence())),
             Heard::Refused => Err(StoreError::Refused(silence())),
         }
-    }
-}
-
-fn heard<T>(heard: Heard<Result<T, StoreError>>) -> Result<T, StoreError> {
-    match heard {
-        Heard::Answer(answer) => answer,
-        Heard::Misled(_) | Heard::Silence => Err(StoreError::Unavailable(silence())),
-        Heard::Refused => Err(StoreError::Refused(silence())),
     }
 }
 
