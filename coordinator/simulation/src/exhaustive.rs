@@ -76,7 +76,7 @@ fn courses() -> Vec<(&'static str, SagaPlan)> {
         ("mixed, refused at the last try", refuse("mixed", "money")),
         ("pivot, accepted", plain("pivot")),
         ("pivot, refused", refuse("pivot", "charge")),
-        ("pivot, cancelled in doubt", wish("pivot", &[(10, Wish::Cancel)])),
+        ("pivot, cancelled in doubt", wish("pivot", &[(8, Wish::Cancel)])),
         ("blind pivot, accepted", plain("blind")),
         ("blind pivot, refused", refuse("blind", "charge")),
         ("slow action", pend("slow", "reserve.action transfer.action", "")),

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_engine::ids::DefinitionName;
-use amends_engine::saga::Saga;
 use amends_engine::standing::{self, StatusWord};
 use tokio::time::sleep;
 
@@ -31,8 +30,6 @@ use crate::world::{World, stream};
 const FAULTY: Duration = Duration::from_secs(20);
 /// How long the one fault of a run is waited for.
 const FAULTY_ONCE: Duration = Duration::from_secs(180);
-/// How long the latest copy of anything may still travel.
-const LATE: Duration = Duration::from_secs(12);
 /// How often it is looked whether all has come to rest.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long that may take once no more faults happen. Longer than the longest chain of retries.
@@ -139,19 +136,22 @@ async fn come_to_rest(world: &Arc<World>, plans: &[SagaPlan]) {
     }
 }
 
-/// A late copy of somebody's wish may be the last word: what stands still for it goes on.
+/// A late copy of a wish may be the last word: once no copy can come any more, what stands still for one goes on.
 async fn let_go_on(world: &Arc<World>, plans: &[SagaPlan]) {
-    let held = |plan: &&SagaPlan| plan.wishes.iter().any(|(_, wish)| *wish == Wish::Hold);
-    let paused = |sagas: &[Saga]| sagas.iter().any(|saga| saga.state.paused.is_some());
-    let held = plans.iter().find(held).and_then(|plan| DefinitionName::parse(&plan.definition).ok());
-    if held.is_none() && !paused(&world.sagas().await) {
+    let asks = |plan: &SagaPlan, what: Wish| plan.wishes.iter().any(|(_, wish)| *wish == what);
+    if !plans.iter().any(|plan| asks(plan, Wish::Pause) || asks(plan, Wish::Hold)) {
         return;
     }
-    sleep(LATE).await;
+    let until = world.clock.elapsed() + REST_MAX;
+    while world.is_busy() && world.clock.elapsed() < until {
+        sleep(LOOK).await;
+    }
     let sagas = world.sagas().await;
     for saga in sagas.iter().filter(|saga| saga.state.paused.is_some()) {
         world.wish(&saga.state.head.key, &saga.state.head.definition, Wish::Resume, "operator").await;
     }
+    let held = plans.iter().find(|plan| asks(plan, Wish::Hold));
+    let held = held.and_then(|plan| DefinitionName::parse(&plan.definition).ok());
     if let (Some(definition), Some(saga)) = (held, sagas.first()) {
         world.wish(&saga.state.head.key, &definition, Wish::Release, "operator").await;
     }
