@@ -109,7 +109,18 @@ impl Place {
         loop {
             let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
             let process = Arc::new(Process::new(life, self.machine));
-            let mut node = self.start(&process).await;
+            let started = tokio::select! {
+                biased;
+                _ = process.stopped() => None,
+                node = self.start(&process) => Some(node),
+            };
+            let Some(mut node) = started else {
+                // What stands still before it can be reached is started anew, as if it had been killed.
+                process.kill();
+                world.trace.note(format_args!("node {life} was killed before it had begun"));
+                sleep(self.downtime()).await;
+                continue;
+            };
             let coordinator = node.coordinator().clone();
             world.set_node(self.machine, Some(Reachable { process: process.clone(), coordinator }));
             let deploy = self.until_deploy();
@@ -125,8 +136,7 @@ impl Place {
                         Standing::Dead | Standing::Runs => {
                             world.trace.note(format_args!("node {life} was killed"));
                             node.kill();
-                            let random = world.faults.is_random();
-                            sleep(if random { self.dice.millis(0, 2_500) } else { DOWNTIME }).await;
+                            sleep(self.downtime()).await;
                         }
                     }
                 }
@@ -152,6 +162,11 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// How long a killed node is away.
+    fn downtime(&self) -> Duration {
+        if self.world.faults.is_random() { self.dice.millis(0, 2_500) } else { DOWNTIME }
     }
 
     /// When the node is stopped cleanly and another machine goes on at once; seldom, and only in runs with random faults.
