@@ -25,7 +25,7 @@ pub struct Campaign<'a> {
 impl Campaign<'_> {
     /// The run of a seed: the seed decides everything; even seeds have the whole barrier, odd ones refusals that aren't final.
     pub fn run(library: &Library, seed: u64) -> Result<Report, CannotRun> {
-        let conduct = if seed % 2 == 0 { Conduct::Barrier } else { Conduct::RefusalsNotFinal };
+        let conduct = if seed.is_multiple_of(2) { Conduct::Barrier } else { Conduct::RefusalsNotFinal };
         Run { library, conduct, faults: FaultPlan::Random, sagas: None, seed }.make()
     }
 
