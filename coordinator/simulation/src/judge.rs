@@ -146,9 +146,10 @@ fn is_forged(before: Lease, now: Lease) -> bool {
     before.epoch == now.epoch && before.nonce != now.nonce
 }
 
-/// An open saga is found again by whoever has the shard next, no later than its own timers say (semantics A18).
+/// An open saga is found again by whoever has the shard next, no later than its own timers say (semantics A18); where one of them
+/// has run out already, at once.
 fn wakes(commit: &Commit, saga: &Saga) -> Option<String> {
-    let due = next_due(saga)?;
+    let due = next_due(saga)?.max(saga.state.updated_at);
     let late = commit.due.is_none_or(|stored| stored > due);
     late.then(|| format!("it has something to do at {due} and the due index says {:?}", commit.due))
 }

@@ -117,6 +117,18 @@ async fn a_due_time_that_comes_too_late_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_saga_whose_time_has_come_is_due_at_once_and_not_later() {
+    let court = Court::new().await;
+    let mut overdue = court.begun.clone();
+    overdue.state.late = false;
+    overdue.state.deadline = NOW;
+    overdue.state.updated_at = Timestamp(NOW.0 + 5);
+    let due = |millis| wakes(&Commit { due: Some(Timestamp(NOW.0 + millis)), ..court.commit(&overdue) }, &overdue);
+    assert_eq!(due(5), None);
+    assert!(due(6).is_some_and(|what| what.contains("due index")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unfinished_saga_that_expires_is_noticed() {
     let court = Court::new().await;
     let expires = Commit { retain_until: Some(NOW), ..court.commit(&court.begun) };
