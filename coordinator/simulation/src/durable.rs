@@ -9,7 +9,7 @@
 //! leases are lost like anything else, and the answer to a repeat waits like the first one. Invariants: changes become durable in
 //! the order in which they were made; what was answered is never lost; the judge sees a commit when it is durable, not before.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use amends_store::memory::{Image, MemoryStore};
@@ -29,9 +29,9 @@ struct State {
     image: Option<Image>,
     /// Made, and not durable yet.
     tail: VecDeque<Change>,
+    /// Made, and gone: the numbers of changes that a fail-over lost.
+    lost: BTreeSet<u64>,
     made: u64,
-    durable: u64,
-    fail_overs: u64,
 }
 
 #[derive(Debug)]
@@ -52,13 +52,13 @@ impl World {
     /// Makes a change with the commits that it brings; `None` where it was lost before it was durable: nobody knows.
     pub(crate) async fn write<T>(&self, change: impl Future<Output = (T, Vec<Commit>)>) -> Option<T> {
         let (answer, commits) = change.await;
-        let Some((number, fail_overs)) = self.made(commits) else { return Some(answer) };
+        let Some(number) = self.made(commits) else { return Some(answer) };
         sleep(self.wire.millis(1, 8)).await;
-        self.becomes_durable(number, fail_overs).then_some(answer)
+        self.becomes_durable(number).then_some(answer)
     }
 
-    /// Notes a change; `None` where it is durable already.
-    fn made(&self, commits: Vec<Commit>) -> Option<(u64, u64)> {
+    /// Notes a change and numbers it; `None` where it is durable already.
+    fn made(&self, commits: Vec<Commit>) -> Option<u64> {
         let mut state = lock(&self.durability.0);
         if state.image.is_none() {
             drop(state);
@@ -68,28 +68,23 @@ impl World {
         state.made += 1;
         let number = state.made;
         state.tail.push_back(Change { number, after: self.store.image(), commits });
-        Some((number, state.fail_overs))
+        Some(number)
     }
 
     /// Everything up to this change is durable, unless a fail-over came first; whether it is.
-    fn becomes_durable(&self, number: u64, fail_overs: u64) -> bool {
+    fn becomes_durable(&self, number: u64) -> bool {
         let mut state = lock(&self.durability.0);
-        if state.durable >= number {
-            return true;
-        }
-        if state.fail_overs != fail_overs {
-            return false;
-        }
-        state.durable = number;
         let mut commits = Vec::new();
         while state.tail.front().is_some_and(|change| change.number <= number) {
             let Some(change) = state.tail.pop_front() else { break };
             state.image = Some(change.after);
             commits.extend(change.commits);
         }
+        // What came after a fail-over says nothing of what came before.
+        let durable = !state.lost.contains(&number);
         drop(state);
         commits.iter().for_each(|commit| self.judge.committed(commit, &self.trace));
-        true
+        durable
     }
 
     /// The store fails over to a replica that has what is durable, and nothing else.
@@ -98,8 +93,8 @@ impl World {
         let Some(image) = state.image.clone() else { return };
         let lost: usize = state.tail.iter().map(|change| change.commits.len()).sum();
         self.trace.note(format_args!("store fails over: {} changes lost, {lost} commits in them", state.tail.len()));
-        state.tail.clear();
-        state.fail_overs += 1;
+        let gone = std::mem::take(&mut state.tail);
+        state.lost.extend(gone.iter().map(|change| change.number));
         self.store.fall_back(&image);
     }
 
@@ -128,5 +123,36 @@ impl World {
         let digest = commit.digest();
         self.trace.note(format_args!("commit {} revision {revision} epoch {epoch} {digest:?}: {word}", commit.key));
         matches!(answer, Ok(Committed::Now { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::faults::{Fault, FaultPlan};
+    use crate::library::Library;
+    use crate::participants::Conduct;
+
+    fn world() -> World {
+        let plan = FaultPlan::Once { at: usize::MAX, fault: Fault::LostTail };
+        let library = Library::of(Vec::new()).unwrap();
+        let world = World::new(1, plan, Conduct::Barrier, &library);
+        world.knows(&[]);
+        world
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_fail_over_lost_is_never_answered_whatever_becomes_durable_after_it() {
+        let world = Arc::new(world());
+        let (first, kept) = (world.made(Vec::new()).unwrap(), world.made(Vec::new()).unwrap());
+        assert!(world.becomes_durable(kept) && world.becomes_durable(first));
+        let lost = world.made(Vec::new()).unwrap();
+        world.fail_over();
+        let next = world.made(Vec::new()).unwrap();
+        assert!(world.becomes_durable(next));
+        assert!(!world.becomes_durable(lost));
+        assert!(world.becomes_durable(first), "durable before, durable after");
     }
 }

@@ -30,6 +30,8 @@ const ENDS_MAX: u32 = 6;
 const OUTAGES_MAX: u32 = 8;
 /// How much rarer faults are where nodes only keep house.
 const HOUSEKEEPING: u32 = 5;
+/// How much more common they are at what seldom happens.
+const RARE: u32 = 3;
 const TEN_THOUSAND: u64 = 10_000;
 
 /// Gives out the faults of a run.
@@ -129,10 +131,14 @@ impl Faults {
     }
 
     fn draw(&self, at: Boundary) -> Option<Fault> {
-        let share = if at.is_housekeeping() { HOUSEKEEPING } else { 1 };
+        let weigh = |weight: u32| match at {
+            at if at.is_housekeeping() => weight / HOUSEKEEPING,
+            at if at.is_rare() => weight * RARE,
+            _ => weight,
+        };
         let mut number = self.dice.below(TEN_THOUSAND);
         for (fault, weight) in Fault::ALL.iter().zip(&self.swarm.weights) {
-            match number.checked_sub(u64::from(weight / share)) {
+            match number.checked_sub(u64::from(weigh(*weight))) {
                 Some(rest) => number = rest,
                 None => return Some(*fault),
             }

@@ -158,6 +158,20 @@ impl Boundary {
     pub(crate) fn is_housekeeping(self) -> bool {
         matches!(self, Self::Renew | Self::Heartbeat | Self::Load | Self::Look | Self::Word)
     }
+
+    /// Happens once in a run or not at all, so that faults are more common there.
+    pub(crate) fn is_rare(self) -> bool {
+        matches!(
+            self,
+            Self::DecisionCommit
+                | Self::TimerCommit
+                | Self::VerbCommit
+                | Self::FinishCommit
+                | Self::ConfirmCall
+                | Self::QueryCall
+                | Self::Note
+        )
+    }
 }
 
 impl Fault {
