@@ -174,6 +174,7 @@ async fn unrest(world: &Arc<World>) {
     world.trace.violated("I5", "long after the last fault something is still under way");
     for saga in world.sagas().await {
         let (key, status, waits) = (&saga.state.head.key, standing::status(&saga), standing::waiting(&saga));
-        world.trace.note(format_args!("{key} is {status} and waits for {waits:?}"));
+        let place = world.node_for(key).map(|it| (it.process.number(), it.coordinator.place(key)));
+        world.trace.note(format_args!("{key} is {status} and waits for {waits:?}; a node and what it says: {place:?}"));
     }
 }

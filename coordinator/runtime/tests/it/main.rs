@@ -5,4 +5,5 @@ mod batch;
 mod group_commit;
 mod http;
 mod participant;
+mod same_name;
 mod stale_epoch;
