@@ -2,6 +2,7 @@
 
 mod alerts;
 mod batch;
+mod clock_ahead;
 mod group_commit;
 mod http;
 mod participant;
