@@ -8,6 +8,7 @@
 //! same answers.
 
 mod documents;
+mod image;
 mod logs;
 mod saga;
 mod tenure;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::documents::Documents;
+pub use self::image::Image;
 use self::logs::Logs;
 use self::saga::{Row, Written};
 use self::tenure::Tenure as Held;

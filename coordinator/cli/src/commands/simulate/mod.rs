@@ -10,6 +10,7 @@ mod sums;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use amends_engine::standing::StatusWord;
 use amends_simulation::{Campaign, Conduct, FaultPlan, Library, Run, SagaPlan, history};
 use clap::Args;
 use serde_json::{Value, json};
@@ -105,7 +106,7 @@ impl Simulate {
         let sagas = given.subject.inputs.iter().enumerate().map(plan).collect();
         let (conduct, faults) = (Conduct::Barrier, FaultPlan::None);
         let report = Run { library, conduct, faults, sagas: Some(sagas), seed: 1 }.make().map_err(cannot_run)?;
-        let Some(not) = report.rested.iter().find(|saga| !saga.is_completed()) else { return Ok(()) };
+        let Some(not) = report.rested.iter().find(|saga| saga.status != StatusWord::Completed) else { return Ok(()) };
         let why = report::why_stuck(not.stuck.as_ref());
         Err(Failure::Findings(format!(
             "{}: a saga doesn't complete though nothing goes wrong: it is {}{why}\n  {}",

@@ -29,7 +29,9 @@ impl Given {
     pub(super) fn mend(&self, file: &Path) -> String {
         let beside = scenarios_of(file).display().to_string();
         if self.has_scenarios {
-            return format!("`amends definition test {beside}` shows what happens; a success answers what is written first there");
+            return format!(
+                "`amends definition test {beside}` shows what happens; a success answers what is written first there"
+            );
         }
         format!("its calls are answered by empty replies: write what they answer, and inputs, into {beside}")
     }
@@ -102,7 +104,7 @@ fn startable(file: &Path, inputs: Vec<Value>, compiled: &Compiled) -> Result<Vec
         let labels = checked.map_err(|error| error.to_string()).map(|input| compiled.labels(&input));
         labels.and_then(|labels| labels.map_err(|error| error.to_string())).err()
     };
-    let first = inputs.first().and_then(|input| refused(input));
+    let first = inputs.first().and_then(&refused);
     let good: Vec<Value> = inputs.into_iter().filter(|input| refused(input).is_none()).collect();
     match first {
         Some(why) if good.is_empty() => Err(Failure::Usage(format!(

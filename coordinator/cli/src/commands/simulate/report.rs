@@ -5,6 +5,7 @@
 use amends_engine::ids::{Operation, StepName};
 use amends_engine::saga::StuckReason;
 use amends_engine::standing::StatusWord;
+use comfy_table::Cell;
 use serde_json::{Value, json};
 
 use super::sums::{Often, Stuck, Sums};
@@ -58,7 +59,8 @@ pub(super) fn text(file: &str, sums: &Sums) -> String {
 
 fn broken(sums: &Sums) -> String {
     if sums.broken.is_empty() {
-        return "none broke: no effect twice, none after its undoing, none unaccounted for, no saga lost or silent\n".to_owned();
+        return "none broke: no effect twice, none after its undoing, none unaccounted for, no saga lost or silent\n"
+            .to_owned();
     }
     let line = |(seed, what): (&u64, &Vec<String>)| {
         what.iter().map(|what| format!("BROKEN  seed {seed}: {}\n", harmless(what))).collect::<String>()
@@ -68,7 +70,8 @@ fn broken(sums: &Sums) -> String {
 
 /// For programs.
 pub(super) fn to_json(file: &str, sums: &Sums) -> Value {
-    let often = |often: &Often| json!({ "sagas": often.times, "share": part(often.times, sums.sagas), "seed": often.seed });
+    let often =
+        |often: &Often| json!({ "sagas": often.times, "share": part(often.times, sums.sagas), "seed": often.seed });
     let with = |mut value: Value, counted: &Often| {
         if let (Some(object), Value::Object(numbers)) = (value.as_object_mut(), often(counted)) {
             object.extend(numbers);
@@ -106,7 +109,7 @@ fn place(at: Option<&(StepName, Operation)>) -> String {
     at.map_or_else(|| "the saga".to_owned(), |(step, operation)| format!("{step}.{operation}"))
 }
 
-fn numbers(often: Often, of: u64) -> [comfy_table::Cell; 3] {
+fn numbers(often: Often, of: u64) -> [Cell; 3] {
     let share = format!("{:.1} %", 100.0 * part(often.times, of));
     [often.times.to_string(), share, often.seed.to_string()].map(|text| cell(text, Tone::Plain))
 }
