@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use amends_definition::scenario::Scenarios;
-use amends_definition::{Body, Compiled, FIRST_VERSION, Format, parse, parse_scenarios, stand_in};
+use amends_definition::{Body, Compiled, FIRST_VERSION, Format, parse, parse_scenarios, read_json, stand_in};
 use amends_simulation::Subject;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -64,12 +64,12 @@ pub(super) fn given(file: &Path, inputs: &[PathBuf], descriptors: &[(String, Str
     let compiled = shown(body.compile(FIRST_VERSION), file)?;
     let scenarios = scenarios(file, &compiled)?;
     let replies = scenarios.as_ref().map(|it| it.successes(&compiled)).unwrap_or_default();
-    let inputs = match scenarios.as_ref() {
-        Some(scenarios) if inputs.is_empty() => scenarios.inputs(),
-        _ => read_inputs(inputs)?,
+    let inputs = match inputs {
+        [] => startable(file, scenarios.as_ref(), &compiled)?,
+        files => read_inputs(files, &compiled)?,
     };
     let has_scenarios = scenarios.is_some();
-    let subject = Subject { body, inputs: startable(file, inputs, &compiled)?, replies };
+    let subject = Subject { body, inputs, replies };
     Ok(Given { subject, compiled, has_scenarios })
 }
 
@@ -88,30 +88,36 @@ fn scenarios(file: &Path, compiled: &Compiled) -> Result<Option<Scenarios>, Fail
     shown(scenarios.bind(compiled), &path).map(Some)
 }
 
-fn read_inputs(files: &[PathBuf]) -> Result<Vec<Value>, Failure> {
+/// What was given by hand; every one must be right.
+fn read_inputs(files: &[PathBuf], compiled: &Compiled) -> Result<Vec<Value>, Failure> {
     let read = |path: &PathBuf| {
-        let value = amends_definition::read_json(&read_file(path)?);
-        value.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        let bad = |why: String| Failure::Usage(format!("{}: a saga can't be started: {why}", path.display()));
+        let value = read_json(&read_file(path)?).map_err(|error| bad(error.to_string()))?;
+        refused(compiled, &value).map_or(Ok(value), |why| Err(bad(why)))
     };
-    if files.is_empty() { Ok(vec![json!({})]) } else { files.iter().map(read).collect() }
+    files.iter().map(read).collect()
 }
 
-/// Inputs that a saga can be started with. One that can't be is somebody's test of the definition's `input` where it is a
-/// scenario's, so only having none at all is refused there; what was given by hand must be right.
-fn startable(file: &Path, inputs: Vec<Value>, compiled: &Compiled) -> Result<Vec<Value>, Failure> {
-    let refused = |input: &Value| {
-        let checked = compiled.check_input(input.to_string().as_bytes());
-        let labels = checked.map_err(|error| error.to_string()).map(|input| compiled.labels(&input));
-        labels.and_then(|labels| labels.map_err(|error| error.to_string())).err()
-    };
-    let first = inputs.first().and_then(&refused);
-    let good: Vec<Value> = inputs.into_iter().filter(|input| refused(input).is_none()).collect();
-    match first {
+/// Inputs of scenarios that a saga can be started with; or nothing at all, if that will do. Some scenarios are there because a
+/// saga can't be started with theirs.
+fn startable(file: &Path, scenarios: Option<&Scenarios>, compiled: &Compiled) -> Result<Vec<Value>, Failure> {
+    let all = scenarios.map_or_else(|| vec![json!({})], Scenarios::inputs);
+    let why = all.iter().find_map(|input| refused(compiled, input));
+    let good: Vec<Value> = all.into_iter().filter(|input| refused(compiled, input).is_none()).collect();
+    match why {
         Some(why) if good.is_empty() => Err(Failure::Usage(format!(
-            "{}: a saga can't be started: {why}\n  give `--input FILE`, or scenarios with an `input` in {}",
+            "{}: a saga can't be started: {why}\n  give `--input FILE`, or write scenarios with an `input` into {}",
             file.display(),
             scenarios_of(file).display(),
         ))),
         _ => Ok(good),
     }
+}
+
+fn refused(compiled: &Compiled, input: &Value) -> Option<String> {
+    let input = match compiled.check_input(input.to_string().as_bytes()) {
+        Ok(input) => input,
+        Err(error) => return Some(error.to_string()),
+    };
+    compiled.labels(&input).err().map(|error| error.to_string())
 }

@@ -2,6 +2,8 @@
 //!
 //! Only words and layout; nothing is judged here. Invariant: every line that names something bad names a seed that shows it.
 
+use std::cmp::Reverse;
+
 use amends_engine::ids::{Operation, StepName};
 use amends_engine::saga::StuckReason;
 use amends_engine::standing::StatusWord;
@@ -18,7 +20,9 @@ const BROKEN_SHOWN: usize = 20;
 pub(super) fn text(file: &str, sums: &Sums) -> String {
     let Sums { runs, sagas, faults, .. } = sums;
     let mut text = heading(&format!("{file}: {runs} runs, {sagas} sagas, {faults} faults")) + "\n\n";
-    let ends = sums.ends.iter().map(|(status, often)| {
+    let mut ends: Vec<_> = sums.ends.iter().collect();
+    ends.sort_by_key(|(status, often)| (Reverse(often.times), **status));
+    let ends = ends.into_iter().map(|(status, often)| {
         let mut row = vec![cell(status.as_str(), tone(*status))];
         row.extend(numbers(*often, *sagas));
         row
@@ -123,5 +127,19 @@ fn tone(status: StatusWord) -> Tone {
         StatusWord::Completed => Tone::Good,
         StatusWord::Stuck => Tone::Bad,
         _ => Tone::Notable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_broke_is_shown_with_its_seed_and_cannot_steer_the_terminal() {
+        let mut sums = Sums { runs: 2, ..Sums::default() };
+        assert!(text("a.yaml", &sums).contains("none broke"));
+        sums.broken.insert(7, vec!["I2: charged twice\u{1b}[2J".to_owned()]);
+        assert!(text("a.yaml", &sums).contains("BROKEN  seed 7: I2: charged twice [2J\n"));
+        assert_eq!(to_json("a.yaml", &sums)["broken"][0]["seed"], 7);
     }
 }
