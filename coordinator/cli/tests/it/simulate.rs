@@ -40,12 +40,12 @@ fn find<'v>(list: &'v Value, field: &str, word: &str) -> &'v Value {
 
 #[test]
 fn the_example_comes_through_and_the_answer_is_the_same_each_time() {
-    let run = || amends(&["simulate", &example(), "--seeds", "60", "-o", "json", "--address", "http://127.0.0.1:1"]);
+    let run = || amends(&["simulate", &example(), "--seeds", "40", "-o", "json", "--address", "http://127.0.0.1:1"]);
     let (once, again) = (run(), run());
     assert_eq!((once.code, again.code), (0, 0), "{}", once.stderr);
     assert_eq!(once.stdout, again.stdout);
     let said = json(&once);
-    assert_eq!(said["runs"], 60);
+    assert_eq!(said["runs"], 40);
     assert_eq!(said["broken"], Value::Array(Vec::new()));
     assert_eq!(sum(&said["ended"]), said["sagas"].as_u64().expect("sagas"), "each saga ended in one way");
     for status in ["completed", "compensated"] {
@@ -79,11 +79,7 @@ fn a_bad_order_of_steps_is_seen_to_leave_an_effect_with_a_seed_that_shows_it() {
     assert!(one["history"].as_array().expect("lines").len() > 20);
     let shown = amends(&["simulate", &path, "--seed", &seed, "--history"]);
     assert!(shown.stdout.starts_with("  TIME (s)  WHO"), "{}", shown.stdout);
-    assert!(
-        shown.stdout.contains("POST /bookings") && shown.stdout.contains("rejected_after_pivot"),
-        "{}",
-        shown.stdout
-    );
+    assert!(shown.stdout.contains("book is refused"), "{}", shown.stdout);
 }
 
 #[test]

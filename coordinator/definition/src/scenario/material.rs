@@ -55,3 +55,31 @@ fn success(compiled: &Compiled, (step, operation): OperationKey, reply: &Value) 
     }
     compiled.reply_bytes(step, operation, reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FIRST_VERSION, Format, parse, parse_scenarios, stand_in};
+
+    const DEFINITION: &str = include_str!("../../../../examples/checkout/checkout.saga.yaml");
+    const SCENARIOS: &str = include_str!("../../../../examples/checkout/checkout.scenarios.yaml");
+
+    #[test]
+    fn replies_are_bytes_that_the_definition_reads_as_what_was_written() {
+        let document = parse(DEFINITION, Format::Yaml, "checkout.saga.yaml").unwrap();
+        let mut descriptors = BTreeMap::new();
+        stand_in(&document, &mut descriptors);
+        let compiled = Compiled::compile(&document, FIRST_VERSION, &descriptors).unwrap();
+        let file = parse_scenarios(SCENARIOS, Format::Yaml, "checkout.scenarios.yaml").unwrap();
+        let scenarios = file.bind(&compiled).unwrap();
+
+        assert_eq!(scenarios.inputs()[0]["order_id"], "order-1");
+        let successes = scenarios.successes(&compiled);
+        let reserve = StepName::parse("reserve-stock").unwrap();
+        let step = compiled.engine().find(&reserve).unwrap();
+        let bytes = &successes[&(reserve, Operation::Action)];
+        let read = compiled.decode_reply(step, Operation::Action, bytes).unwrap();
+        assert_eq!(&read.bytes[..], br#"{"reservation_id":"r-1"}"#);
+        assert!(successes.keys().all(|(step, _)| compiled.engine().find(step).is_some()));
+    }
+}
