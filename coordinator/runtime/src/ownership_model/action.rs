@@ -103,7 +103,10 @@ impl Memo {
                 all.extend([Action::Say(number, 1 - number), Action::Look(number)]);
             }
         }
-        if left.ticks > 0 {
+        // The floor rests on no commit being held back for as long as it lies behind the clock.
+        let is_held_back = world.net.iter().any(|packet| matches!(packet, Packet::Commit { .. }));
+        let may_pass = !(left.floor && (is_held_back || world.nodes.iter().any(|node| !node.writes.is_empty())));
+        if left.ticks > 0 && may_pass {
             all.push(Action::Tick);
         }
         if left.fail_overs > 0 {

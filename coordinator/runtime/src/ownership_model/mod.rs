@@ -89,6 +89,18 @@ fn slices() -> Vec<Slice> {
             begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b"), &starts("b")].concat(),
         },
         Slice {
+            name: "begun: a successor was lost",
+            bounds: Bounds { calls: false, ..fail_over },
+            begins: [
+                &has("a")[..],
+                &starts("a"),
+                &["two hours", "a time that saga 0 waits for", "replica gets"],
+                &has("b"),
+                &["node b reads saga 0", "node b's commit", "node b hears of its commit"],
+            ]
+            .concat(),
+        },
+        Slice {
             name: "begun: an epoch given twice",
             bounds: Bounds { clocks: Clocks::Stand, ticks: 0, starts: 2, calls: false, ..fail_over },
             begins: [&has("a")[..], &starts("a"), &["fail-over"], &has("b")].concat(),

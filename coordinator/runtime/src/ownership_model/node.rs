@@ -110,6 +110,10 @@ impl World {
         if self.node(node).marks.confirmed(mark, is_new).is_err() {
             return self.freeze(node, Seen::FrozenByNumber, notes);
         }
+        if self.node(node).marks.is_followed(SHARD) {
+            notes.saw(Seen::Followed);
+            return self.end_tenure(node);
+        }
         if let Told::Now { made, lost, is_first } = told {
             self.is_noticed(node, made, lost, is_first, notes);
         }

@@ -81,6 +81,7 @@ seen! {
     FrozenByWord "a loss was noticed by another node's word",
     FrozenByLook "a loss was noticed by looking at the store",
     FrozenByNumber "a loss was noticed by the number of a commit",
+    Followed "an owner that had heard of its successor acted on nothing more",
     Overlooked "a loss was overlooked: nobody had a word with the first tenure after it (the limit of the method)",
     StaleEpoch "the barrier barred a replaced owner's call",
     Overtaken "an owner gave up because a participant had seen a newer one",
