@@ -6,11 +6,13 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEEDS ?= 200
 FIRST_SEED ?= 1
+STATES ?= 1000000
+RUNS ?= 20000
 FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim sim-exhaustive model bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -44,8 +46,15 @@ editor: ## what an editor completes with the published schemas; needs Node
 mutants: ## plants each known bug in turn and shows the test that catches it
 	coordinator/e2e/mutants.sh
 
-sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
-	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
+sim: ## the simulation under random faults: SEEDS=200 FIRST_SEED=1. ARGS="--totals FILE" adds slices up, "--results FILE" writes the table
+	$(CARGO) run --locked --release -p amends-simulation --example sim -- --seeds $(SEEDS) --first-seed $(FIRST_SEED) $(ARGS)
+
+sim-exhaustive: ## every single fault at every boundary of every course, one run each
+	AMENDS_SIM_ONE_IN=1 $(CARGO) test --locked --release -p amends-simulation --test it exhaustive -- --nocapture
+
+model: ## every interleaving of the ownership protocol, of each slice STATES=1000000 and RUNS=20000 more by chance; about 2 GB
+	AMENDS_MODEL_STATES=$(STATES) AMENDS_MODEL_RUNS=$(RUNS) \
+	$(CARGO) test --locked --release -p amends-runtime --lib -- ownership_model --nocapture
 
 stress: build ## the kill tests, longer: 3,000 sagas and 100 kills of each process; fewer on Postgres, and in Python and Go
 	AMENDS_KILL_SAGAS=3000 AMENDS_KILLS=100 AMENDS_KILL_POSTGRES_SAGAS=1500 AMENDS_KILLS_POSTGRES=50 \

@@ -140,6 +140,14 @@ impl Marks {
         before.map_or(Ok(()), |known| self.has_not_begun_behind(&known))
     }
 
+    /// Whether a later tenure than this node's own is known of a shard. Then nothing that is confirmed to this one may be acted on:
+    /// either the answer comes late, and the other has gone on, or the store has lost that tenure and all that was done in it.
+    pub(crate) fn is_followed(&self, shard: ShardId) -> bool {
+        let own = self.own.get(&shard).map(|own| own.epoch);
+        let is_later = |mark: &Mark| own.is_some_and(|own| mark.epoch > own) && !planted::is("successor_overheard");
+        self.of(shard).iter().any(is_later)
+    }
+
     /// Whether this node has a tenure of a shard.
     pub(crate) fn has(&self, shard: ShardId) -> bool {
         self.own.contains_key(&shard)
@@ -283,6 +291,22 @@ mod tests {
         assert_eq!(marks.heard(mark(6, 130)), Ok(()));
         assert_eq!(marks.confirmed(mark(5, 91), true), Ok(()));
         assert_eq!(marks.all(), [mark(5, 91), mark(6, 130)]);
+    }
+
+    /// Its successor did something, and a fail-over lost that and the acquisition: the store takes this one for the owner again.
+    #[test]
+    fn an_owner_that_has_heard_of_its_successor_acts_on_nothing_more() {
+        let mut marks = Marks::default();
+        marks.acquired(&acquired(5, 90)).unwrap();
+        marks.heard(mark(4, 90)).unwrap();
+        assert!(!marks.is_followed(SHARD));
+        marks.heard(mark(6, 91)).unwrap();
+        assert_eq!(marks.confirmed(mark(5, 91), true), Ok(()), "the numbers show nothing");
+        assert!(marks.is_followed(SHARD));
+        marks.ended(SHARD);
+        assert!(!marks.is_followed(SHARD));
+        assert_eq!(marks.acquired(&acquired(7, 91)), Ok(()));
+        assert!(!marks.is_followed(SHARD));
     }
 
     /// A node takes in the present owner's word before it answers with its own.

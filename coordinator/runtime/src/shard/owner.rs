@@ -365,6 +365,11 @@ impl<'a> Owner<'a> {
                     self.ended = Some(Ended::Doubtful);
                     return;
                 }
+                if self.context.table().is_followed(self.lease.shard) {
+                    tracing::warn!(shard = self.lease.shard.0, "another owner was heard of; asking for the shard anew");
+                    self.ended = Some(Ended::Lost);
+                    return;
+                }
                 self.tell(key, &staged, committed);
                 staged.is_accounted_for();
                 if let Some((outbox, written)) = self.outbox.as_ref().zip(staged.written) {

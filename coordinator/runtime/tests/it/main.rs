@@ -2,7 +2,9 @@
 
 mod alerts;
 mod batch;
+mod clock_ahead;
 mod group_commit;
 mod http;
 mod participant;
+mod same_name;
 mod stale_epoch;
