@@ -20,6 +20,15 @@ use amends_simulation::{Campaign, Library, Report, Totals, history, scenarios};
 
 /// Seeds in one slice: sums are kept after each.
 const SLICE: u64 = 5_000;
+/// Above the table of a campaign.
+const HEAD: &str = "# What the simulation has run\n\n\
+    Written by `make sim`, and never by hand: a slice at a time, where FILE keeps the sums, so that a campaign may take several \
+    sittings. The next slice begins at the seed behind the last.\n\n\
+    ```text\n\
+    make sim SEEDS=50000 FIRST_SEED=1 ARGS=\"--totals FILE --results coordinator/simulation/RESULTS.md\"\n\
+    make sim SEEDS=1 FIRST_SEED=4711     # one run again, with its history as a table if it breaks an invariant\n\
+    make sim-exhaustive                  # every single fault at every boundary of every course, one run each\n\
+    ```\n\n";
 /// Violations that are shown with their history.
 const SHOWN: u64 = 3;
 
@@ -56,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             totals.violations.len()
         );
     }
-    let text = totals.markdown();
+    let text = format!("{HEAD}{}\n## Definitions\n\n{}", totals.markdown(), library.markdown());
     match &options.results {
         Some(path) => keep(path, &text)?,
         None => println!("\n{text}"),

@@ -52,6 +52,8 @@ struct State {
     ends_left: u32,
     outages_left: u32,
     stopped: bool,
+    /// Whether it was said that there are to be no more: boundaries passed from then on aren't told.
+    over: bool,
 }
 
 impl Faults {
@@ -62,6 +64,7 @@ impl Faults {
             ends_left: ENDS_MAX,
             outages_left: OUTAGES_MAX,
             stopped: plan == FaultPlan::None,
+            over: false,
         };
         Self { plan, swarm: Swarm::draw(&dice), dice, state: Mutex::new(state), copies_allowed }
     }
@@ -70,7 +73,9 @@ impl Faults {
     pub(crate) fn at(&self, at: Boundary) -> Option<Fault> {
         let mut state = lock(&self.state);
         let number = state.boundaries.len();
-        state.boundaries.push(at);
+        if !state.over {
+            state.boundaries.push(at);
+        }
         state.table.pass(at);
         if state.stopped {
             return None;
@@ -97,10 +102,11 @@ impl Faults {
 
     /// No more faults.
     pub(crate) fn stop(&self) {
-        lock(&self.state).stopped = true;
+        let mut state = lock(&self.state);
+        (state.stopped, state.over) = (true, true);
     }
 
-    /// The boundaries that the run has had, in order, and the faults at them.
+    /// The boundaries at which there could have been faults, in order, and the faults at them.
     pub(crate) fn seen(&self) -> (Vec<Boundary>, Table) {
         let state = lock(&self.state);
         (state.boundaries.clone(), state.table.clone())

@@ -12,10 +12,11 @@ use amends_checker::{EffectSeen, Ended, Intents, check_accounted, check_effects,
 use amends_definition::Compiled;
 use amends_engine::facts::PivotGate;
 use amends_engine::ids::{DefinitionName, Operation, SagaKey, StepName, Version};
-use amends_engine::next_due;
 use amends_engine::payload::Payload;
 use amends_engine::saga::{Cause, Phase, Saga, SagaState};
+use amends_engine::{IllegalEvent, next_due};
 use amends_runtime::participant::Call;
+use amends_runtime::{Answered, RequestError};
 use amends_store::{Commit, Lease, ShardId, record};
 
 use crate::library::Registered;
@@ -99,6 +100,23 @@ impl Judge {
         if let Err(violation) = seen.intents.saw_call(&call.key, step, call.operation, call.attempt) {
             trace.broke(&violation);
         }
+    }
+
+    /// Somebody is answered: of what isn't durable nobody may hear.
+    pub(crate) fn answered(&self, key: &SagaKey, answer: &Result<Answered, RequestError>, trace: &Trace) {
+        let seen = lock(&self.seen);
+        let durable = seen.intents.last(key);
+        let what = match answer {
+            Ok(it) if durable.is_none_or(|state| state.revision < it.snapshot.saga.state.revision) => {
+                format!("revision {} is answered", it.snapshot.saga.state.revision)
+            }
+            Err(RequestError::Illegal(IllegalEvent::Ended)) if durable.is_none_or(|it| !it.phase.is_terminal()) => {
+                "it is said to have ended".to_owned()
+            }
+            _ => return,
+        };
+        let durable = durable.map(|state| (state.revision, state.phase));
+        trace.violated("Told", format!("saga {key}: {what}, and durable is {durable:?}"));
     }
 
     /// Judges the end of a run: the books against what the sagas say of themselves.

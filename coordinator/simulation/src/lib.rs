@@ -36,6 +36,7 @@ mod reply;
 mod request;
 mod scenario;
 mod seams;
+mod shapes;
 pub mod sometimes;
 mod store;
 mod strike;

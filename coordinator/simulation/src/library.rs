@@ -120,6 +120,10 @@ impl Library {
 }
 
 impl Entry {
+    pub(crate) fn newest(&self) -> Option<&Arc<Compiled>> {
+        self.versions.last().map(|(_, compiled)| compiled)
+    }
+
     async fn register(&self, store: &MemoryStore, index: usize) -> Option<Registered> {
         let (body, compiled) = self.versions.get(index)?;
         let namespace = Namespace::default_namespace();

@@ -31,16 +31,18 @@ fn by(who: &str) -> By {
     By { principal: who.to_owned(), reason: "simulation".to_owned() }
 }
 
-fn changed(answered: &Answered) -> String {
-    format!("changed: {}", answered.changed)
-}
-
 impl World {
+    /// An answer in words, once it was judged.
+    fn told(&self, saga: &SagaKey, answer: Result<Answered, RequestError>) -> Result<String, RequestError> {
+        self.judge.answered(saga, &answer, &self.trace);
+        answer.map(|it| format!("changed: {}", it.changed))
+    }
+
     /// Asks something of a saga until the coordinator has answered; gives the answer in words.
     pub(crate) async fn ask(self: &Arc<Self>, at: Boundary, saga: &SagaKey, ask: &Ask, who: &str) -> String {
         let once = |node: Coordinator| -> Asked {
-            let (saga, ask, by) = (saga.clone(), ask.clone(), by(who));
-            Box::pin(async move { node.ask(&saga, ask, by, None).await.map(|it| changed(&it)) })
+            let (world, saga, ask, by) = (self.clone(), saga.clone(), ask.clone(), by(who));
+            Box::pin(async move { world.told(&saga, node.ask(&saga, ask, by, None).await) })
         };
         self.until_answered(at, saga, once).await
     }
@@ -62,8 +64,8 @@ impl World {
             Wish::ForceStop => Ask::ForceStop,
             Wish::Repin => {
                 let once = |node: Coordinator| -> Asked {
-                    let (saga, by) = (saga.clone(), by(who));
-                    Box::pin(async move { node.repin(&saga, None, by, None).await.map(|it| changed(&it)) })
+                    let (world, saga, by) = (self.clone(), saga.clone(), by(who));
+                    Box::pin(async move { world.told(&saga, node.repin(&saga, None, by, None).await) })
                 };
                 return self.until_answered(Boundary::VerbRequest, saga, once).await;
             }

@@ -16,6 +16,10 @@ fn a_single_fault_happens_at_its_boundary_only() {
     assert_eq!((table.total(), table.passed()), (1, 4));
     assert_eq!(table.get(Fault::DropAnswer, Boundary::ActionCall), 1);
     assert!(!(0..1_000).any(|_| faults.refuses() || faults.fails()));
+    faults.stop();
+    faults.at(Boundary::ActionCall);
+    let (boundaries, table) = faults.seen();
+    assert_eq!((boundaries.len(), table.passed()), (4, 5), "where nothing can go wrong any more isn't told");
 }
 
 #[test]

