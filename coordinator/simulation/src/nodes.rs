@@ -158,6 +158,8 @@ impl Place {
                     if world.clock.elapsed() >= began + GRACE {
                         world.trace.violated("stop", "a node with nothing to do didn't stop in time");
                     }
+                    // The node holds the world: left in it, neither would ever go.
+                    world.set_node(self.machine, None);
                     return;
                 }
             }
