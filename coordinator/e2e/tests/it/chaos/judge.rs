@@ -1,0 +1,107 @@
+//! Judges what is left at the end of a run by the checker's rules: the store, the participants' ledgers, and the one against the other.
+//!
+//! Everything is read from the databases, nothing from answers, while no coordinator runs. Invariant: every accepted saga is judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use amends_checker::{EffectSeen, Ended, Intents, check_accounted, check_effects, check_ended, check_state};
+use amends_engine::ids::{Namespace, Operation, SagaId, SagaKey, StepName};
+use amends_engine::saga::Saga;
+use amends_participant::database::Place;
+use amends_runtime::definitions::Definitions;
+use amends_store::{Store, record};
+use rusqlite::{Connection, OpenFlags};
+
+/// All violations, in words.
+pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[String]) -> Vec<String> {
+    let keys: Vec<SagaKey> = accepted.iter().map(|id| key("default", id)).collect();
+    let mut violations = Vec::new();
+    let sagas = load(&store, &keys, &mut violations).await;
+    let mut effects: BTreeMap<SagaKey, Vec<EffectSeen>> = BTreeMap::new();
+    for effect in places.iter().flat_map(read) {
+        effects.entry(effect.saga.clone()).or_default().push(effect);
+    }
+    let strangers = effects.keys().filter(|key| !keys.contains(key) && !sagas.contains_key(*key));
+    // Whoever placed one may not have been answered before the run ended; it is in the store all the same.
+    violations.extend(strangers.map(|key| format!("{key} took effect and nobody was told of it")));
+    for saga in sagas.values() {
+        let seen = effects.remove(&saga.state.head.key).unwrap_or_default();
+        let ended: Vec<Ended> = Ended::of(saga).into_iter().collect();
+        let found = [check_effects(&seen), check_ended(&seen, &ended), intents(saga, &seen)];
+        violations.extend(found.into_iter().flatten().map(|violation| violation.to_string()));
+        violations.extend(check_state(saga).err().map(|violation| violation.to_string()));
+        violations.extend((!saga.state.phase.is_terminal()).then(|| format!("{} is open", saga.state.head.key)));
+    }
+    let found: Vec<Saga> = sagas.into_values().collect();
+    violations.extend(check_accounted(&keys, &found).iter().map(ToString::to_string));
+    match store.check().await {
+        Ok(findings) => violations.extend(findings.iter().map(|finding| format!("the store: {finding:?}"))),
+        Err(error) => violations.push(format!("the store can't be examined: {error}")),
+    }
+    violations
+}
+
+fn key(namespace: &str, id: &str) -> SagaKey {
+    let namespace = Namespace::parse(namespace).expect("a stored name");
+    SagaKey { namespace, id: SagaId::parse(id).expect("a stored name") }
+}
+
+async fn load(store: &Arc<dyn Store>, keys: &[SagaKey], violations: &mut Vec<String>) -> BTreeMap<SagaKey, Saga> {
+    let definitions = Definitions::new(store.clone());
+    let mut sagas = BTreeMap::new();
+    for key in keys {
+        // One that isn't there is `check_accounted`'s to say.
+        let Some(stored) = store.get(key).await.expect("a store that can be read") else { continue };
+        let state = match record::decode_state(&stored.state) {
+            Ok(state) => state,
+            Err(error) => {
+                violations.push(format!("{key} can't be read: {error}"));
+                continue;
+            }
+        };
+        let (name, version) = (&state.head.definition, state.head.version);
+        let compiled = definitions.get(&key.namespace, name, version).await.expect("its definition");
+        sagas.insert(key.clone(), Saga::resume(state, compiled.engine().clone()).expect("its own definition"));
+    }
+    sagas
+}
+
+/// Whatever took effect was asked for by something durable.
+fn intents(saga: &Saga, effects: &[EffectSeen]) -> Vec<amends_checker::Violation> {
+    let mut intents = Intents::new();
+    let mut violations: Vec<_> = intents.committed(&saga.state).err().into_iter().collect();
+    for effect in effects {
+        // A step that isn't in the definition is `check_ended`'s to say.
+        let Some(step) = saga.definition.find(&effect.step) else { continue };
+        violations.extend(intents.saw_call(&effect.saga, step, effect.operation, 1).err());
+    }
+    violations
+}
+
+/// The effects in a participant's own log, in the order in which they took place.
+fn read(place: &Place) -> Vec<EffectSeen> {
+    let Place::File(file) = place else { panic!("{place} is no file") };
+    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("a database");
+    let mut rows = database
+        .prepare("SELECT namespace, saga_id, step, operation FROM effect_log ORDER BY effect_id")
+        .expect("an effect log");
+    let effect = |row: &rusqlite::Row<'_>| {
+        let text = |column| row.get::<_, String>(column);
+        let (namespace, id, step, operation) = (text(0)?, text(1)?, text(2)?, text(3)?);
+        let operations = [Operation::Action, Operation::Compensate, Operation::Confirm, Operation::Query];
+        let operation = operations.into_iter().find(|it| it.as_str() == operation).expect("an operation's word");
+        let step = StepName::parse(&step).expect("a stored name");
+        Ok(EffectSeen { saga: key(&namespace, &id), step, operation })
+    };
+    rows.query_map([], effect).expect("rows").map(|row| row.expect("a row")).collect()
+}
+
+/// What a participant says of its own books, by kind.
+pub(super) fn books(place: &Place) -> BTreeMap<String, i64> {
+    let Place::File(file) = place else { panic!("{place} is no file") };
+    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("a database");
+    let mut rows = database.prepare("SELECT kind, amount FROM conservation").expect("sums");
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    rows.map(|row| row.expect("a row")).collect()
+}

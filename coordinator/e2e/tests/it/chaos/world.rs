@@ -1,0 +1,312 @@
+//! A shop with its coordinators, their store and customers who never stop, and how each kind of store is hurt.
+//!
+//! Invariant: what a world is judged by at its end is read from its databases, once its coordinators have ended.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use amends_inventory::proto as inventory;
+use amends_participant::database::Place;
+use amends_redis_lab::{Cluster, Disk, Proxy, SentinelSet, Server, Settings, free_address};
+use amends_store::redis::Address;
+use amends_store::{OpenOptions, RedisOptions, RedisStore, SqliteStore, Store};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+
+use super::apart::{self, Net};
+use super::faults::Kind;
+use super::judge::{books, judge};
+use super::tally::Tally;
+use super::workload::{PENDING, Workload};
+use crate::fleet::{Fleet, define, dial};
+use crate::orders;
+use crate::process::{Process, program};
+
+/// A lease short enough that most faults outlast it.
+const SETTINGS: &str = "sagas: { lease: 1s }\n";
+/// How many customers place orders at once.
+const CUSTOMERS: usize = 24;
+/// How long throughput is measured before anything is broken, and how long the floor beside it.
+const CALM: Duration = Duration::from_secs(3);
+const BARE: Duration = Duration::from_secs(1);
+/// What a saga costs its participants: three actions and a confirm, each a durable write.
+const WRITES: f64 = 4.0;
+/// The least part of the floor that a run must reach before the faults, or it proves nothing.
+const FLOOR_SHARE: f64 = 0.05;
+
+/// Where the coordinators keep their sagas.
+pub(super) enum Kept {
+    Embedded(Option<Disk>),
+    One(Server, Option<Disk>),
+    Sentinel(SentinelSet),
+    Cluster(Cluster),
+}
+
+pub(super) struct World {
+    name: &'static str,
+    pub(super) random: StdRng,
+    pub(super) tally: Arc<Tally>,
+    pub(super) links: Vec<Proxy>,
+    net: Option<Net>,
+    pub(super) fleet: Fleet,
+    pub(super) work: Workload,
+    /// The folder that may be full.
+    data: PathBuf,
+    // Goes when nobody writes to it any more.
+    pub(super) kept: Kept,
+}
+
+/// What a world is made of.
+pub(super) struct Plan {
+    pub(super) name: &'static str,
+    pub(super) nodes: usize,
+    /// Each coordinator in a network namespace of its own, behind a proxy of its own.
+    pub(super) apart: bool,
+    /// The participants' databases, and the embedded store, on a disk of this size in memory.
+    pub(super) tmpfs_mib: Option<u32>,
+}
+
+impl World {
+    pub(super) async fn new(plan: &Plan, kept: Kept, seed: u64, tally: Arc<Tally>) -> Self {
+        let parent = match &kept {
+            Kept::Embedded(Some(disk)) => disk.folder().to_owned(),
+            _ => std::env::temp_dir(),
+        };
+        let folder = tempfile::Builder::new().prefix("amends-chaos-").tempdir_in(parent).expect("a folder");
+        let data = folder.path().to_owned();
+        if let Some(size) = plan.tmpfs_mib {
+            apart::shell(&format!("mount -t tmpfs -o size={size}m chaos {}", data.display()));
+        }
+        let net = plan.apart.then(|| Net::new(plan.nodes));
+        let links = links(plan, &kept).await;
+        let (participants, places) = participants(&data, plan);
+        let coordinators = coordinators(&data, plan, &kept, &links);
+        let fleet = Fleet::of(coordinators, participants, places, folder);
+        orders::open_shop(&fleet).await;
+        let channels: Vec<Channel> = fleet.coordinators.iter().map(Process::channel).collect();
+        define(channels[0].clone(), PENDING.to_owned()).await;
+        let payment = fleet.participants[2].channel();
+        let floor = FLOOR_SHARE * bare_writes(fleet.participants[1].address).await / WRITES;
+        let work = Workload::start(&channels, payment, CUSTOMERS);
+        let random = StdRng::seed_from_u64(seed);
+        let mut world = Self { name: plan.name, random, tally, links, net, fleet, work, data, kept };
+        world.is_worth_it(floor).await;
+        world
+    }
+
+    pub(super) fn say(&self, line: &str) {
+        self.tally.say(self.name, line);
+    }
+
+    /// Fails where so little happens that no fault would meet anything.
+    async fn is_worth_it(&mut self, floor: f64) {
+        self.work.flow(u64::try_from(CUSTOMERS).expect("few")).await;
+        let rate = self.work.rate(CALM).await;
+        self.say(&format!("{rate:.0} sagas/s before any fault; the floor is {floor:.0}/s, and at least 5"));
+        assert!(
+            rate >= floor.max(5.0),
+            "{}: {rate:.1} sagas/s before any fault is below the floor of {floor:.1}/s ({FLOOR_SHARE} of what the participants \
+             do without a coordinator): the faults would meet nothing and the run would prove nothing",
+            self.name
+        );
+        // What a power cut may take is the programs' work, not the making of the folders.
+        File::open(&self.data).and_then(|folder| folder.sync_all()).expect("a folder");
+    }
+
+    /// All customers stop, everything that they placed has ended, and every rule holds.
+    pub(super) async fn settle(self) {
+        let Self { name, tally, mut fleet, work, kept, links, net, data, .. } = self;
+        let fenced: usize = fleet.coordinators.iter().map(|node| node.said("a late write was fenced off")).sum();
+        let counts = work.stop().await;
+        tokio::task::block_in_place(|| fleet.coordinators.iter_mut().for_each(Process::kill));
+        let of = |count: &std::sync::atomic::AtomicU64| i64::try_from(count.load(Ordering::SeqCst)).expect("few");
+        let (completed, paid, compensated) = (of(&counts.completed), of(&counts.paid), of(&counts.compensated));
+        let accepted = counts.accepted.lock().expect("no panic").clone();
+        let line = format!(
+            "**{name}**: {} sagas, of them {completed} completed, {paid} completed after being pending, {compensated} compensated; \
+             {fenced} late writes were fenced off",
+            accepted.len()
+        );
+        tally.say(name, &line);
+        tally.ended(line, accepted.len() as u64);
+        assert!(completed > 0 && compensated > 0 && paid > 0, "a run without each outcome proves little");
+        orders::check_books(&fleet.places, completed).await;
+        let payment = books(&fleet.places[2]);
+        assert_eq!(payment["qr_captured"], paid * orders::PRICE, "captured is not what was paid by code");
+        assert_eq!(payment["qr_held"], 0, "money is still held");
+        assert_eq!(payment["qr_paid"] - payment["qr_refunded"], paid * orders::PRICE);
+        let store = open(&kept, &data).await;
+        let violations = judge(store, &fleet.places, &accepted).await;
+        assert!(violations.is_empty(), "{name}: {} violations:\n{}", violations.len(), violations.join("\n"));
+        tally.say(name, "no violation");
+        drop((links, net, fleet, kept));
+    }
+
+    pub(super) fn net(&self) -> &Net {
+        self.net.as_ref().expect("partitions need nodes that are apart")
+    }
+
+    pub(super) fn redis(&mut self) -> &mut Server {
+        match &mut self.kept {
+            Kept::One(server, _) => server,
+            _ => panic!("there is no one Redis here"),
+        }
+    }
+
+    /// Takes what room there is on the disk.
+    pub(super) fn fill_the_disk(&self) {
+        let mut ballast = File::create(self.data.join("ballast")).expect("a file");
+        let block = vec![7; 64 * 1024];
+        while ballast.write_all(&block).is_ok() {}
+    }
+
+    pub(super) fn empty_the_disk(&self) {
+        std::fs::remove_file(self.data.join("ballast")).expect("own file");
+    }
+
+    /// Of the whole machine where coordinator and participants have one disk; of Redis' machine else.
+    pub(super) fn cut_power(&mut self) {
+        match &mut self.kept {
+            Kept::Embedded(Some(disk)) => {
+                let all = self.fleet.coordinators.iter_mut().chain(&mut self.fleet.participants);
+                disk.cut_power_of(|| all.for_each(Process::kill));
+            }
+            Kept::One(server, Some(disk)) => disk.cut_power(server),
+            _ => panic!("this world's disk loses no power"),
+        }
+    }
+
+    pub(super) fn power_comes_back(&mut self) {
+        match &mut self.kept {
+            Kept::One(server, _) => server.restart(),
+            _ => self.fleet.participants.iter_mut().chain(&mut self.fleet.coordinators).for_each(Process::restart),
+        }
+    }
+
+    /// The primary goes, another takes over, and the old one comes back as a replica.
+    pub(super) fn fail_over(&mut self, kind: Kind, tag: &str) {
+        let go = |server: &mut Server| if kind == Kind::FailOverByKill { server.kill() } else { server.pause() };
+        let come_back = |server: &mut Server| if kind == Kind::FailOverByKill { server.restart() } else { server.resume() };
+        match &mut self.kept {
+            Kept::Sentinel(set) => {
+                let primary = set.primary();
+                go(&mut set.servers[primary]);
+                set.wait_for_fail_over(primary);
+                come_back(&mut set.servers[primary]);
+                set.wait_until_ready();
+            }
+            Kept::Cluster(cluster) => {
+                let primary = cluster.primary_of(tag);
+                let replica = cluster.replica_of(primary);
+                go(&mut cluster.nodes[primary]);
+                cluster.wait_for_promotion(replica);
+                come_back(&mut cluster.nodes[primary]);
+                cluster.wait_until_ready();
+            }
+            _ => panic!("nobody takes over here"),
+        }
+    }
+}
+
+/// One for each coordinator, where each is apart.
+async fn links(plan: &Plan, kept: &Kept) -> Vec<Proxy> {
+    let mut links = Vec::new();
+    if let (true, Kept::One(server, _)) = (plan.apart, kept) {
+        for _ in 0..plan.nodes {
+            links.push(Proxy::start_at(apart::STORE.parse().expect("an address"), server.address()).await);
+        }
+    }
+    links
+}
+
+fn participants(data: &Path, plan: &Plan) -> (Vec<Process>, Vec<Place>) {
+    let (mut participants, mut places) = (Vec::new(), Vec::new());
+    for name in ["account", "inventory", "payment"] {
+        let mut address = free_address();
+        if plan.apart {
+            address.set_ip(apart::PARTICIPANTS.parse().expect("an address"));
+        }
+        let file = data.join(format!("{name}.db"));
+        let arguments = ["--addr", &address.to_string(), "--database", &file.display().to_string()].map(str::to_owned);
+        let mut process = Process::start(name, program(&format!("amends-{name}")), address, arguments.to_vec());
+        process.wait_until_listening();
+        participants.push(process);
+        places.push(Place::File(file));
+    }
+    (participants, places)
+}
+
+fn coordinators(data: &Path, plan: &Plan, kept: &Kept, links: &[Proxy]) -> Vec<Process> {
+    let settings = data.join("amends.yaml");
+    std::fs::write(&settings, SETTINGS).expect("a file");
+    let start = |node: usize| {
+        let (mut grpc, mut http, name) = (free_address(), free_address(), format!("node-{node}"));
+        if plan.apart {
+            let own = Net::address(node).parse().expect("an address");
+            grpc.set_ip(own);
+            http.set_ip(own);
+        }
+        let folder = data.join(&name).display().to_string();
+        let (grpc_text, http, file) = (grpc.to_string(), http.to_string(), settings.display().to_string());
+        let mut arguments = vec!["serve", "--grpc", &grpc_text, "--http", &http, "--data", &folder, "--config", &file];
+        let store = match kept {
+            Kept::Embedded(_) => String::new(),
+            Kept::One(server, _) => links.get(node).map_or_else(|| server.url(), Proxy::url),
+            Kept::Sentinel(set) => set.url(),
+            Kept::Cluster(cluster) => cluster.url(),
+        };
+        if !store.is_empty() {
+            arguments.extend(["--store", &store, "--node", &name]);
+        }
+        let (mut command, mut before) = (program("amends"), Vec::new());
+        if plan.apart {
+            before.extend(Net::enter(node));
+            before.push(command.display().to_string());
+            command = "nsenter".into();
+        }
+        before.extend(arguments.into_iter().map(str::to_owned));
+        Process::start_logging("off,amends_runtime::committer=warn", "coordinator", command, grpc, before)
+    };
+    let mut coordinators: Vec<Process> = (0..plan.nodes).map(start).collect();
+    coordinators.iter_mut().for_each(Process::wait_until_listening);
+    coordinators
+}
+
+/// Durable writes that a participant does in a second for as many callers, without any coordinator.
+async fn bare_writes(address: std::net::SocketAddr) -> f64 {
+    let channel = dial(address).await;
+    let begun = Instant::now();
+    let mut callers = JoinSet::new();
+    for caller in 0..CUSTOMERS {
+        let mut shelves = inventory::inventory_client::InventoryClient::new(channel.clone());
+        callers.spawn(async move {
+            let mut done = 0_u32;
+            while begun.elapsed() < BARE {
+                let set = inventory::SetStockRequest { sku: format!("floor-{caller}"), quantity: 0 };
+                shelves.set_stock(set).await.expect("stock");
+                done += 1;
+            }
+            done
+        });
+    }
+    f64::from(callers.join_all().await.into_iter().sum::<u32>()) / begun.elapsed().as_secs_f64()
+}
+
+async fn open(kept: &Kept, data: &Path) -> Arc<dyn Store> {
+    let url = match kept {
+        Kept::Embedded(_) => {
+            return Arc::new(SqliteStore::open(OpenOptions::new(data.join("node-0"))).expect("the embedded store"));
+        }
+        Kept::One(server, _) => server.url(),
+        Kept::Sentinel(set) => set.url(),
+        Kept::Cluster(cluster) => cluster.url(),
+    };
+    let address = Address::parse(&url).expect("own address");
+    Arc::new(RedisStore::open(RedisOptions::new(address)).await.expect("the store on Redis"))
+}
