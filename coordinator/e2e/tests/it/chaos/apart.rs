@@ -21,6 +21,8 @@ pub(super) fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
+    // Everything that the run writes is in it, also what a failed one leaves.
+    let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new("unshare");
     if !is_root() {
         command.args(["--user", "--map-root-user"]);
@@ -30,6 +32,7 @@ pub(super) fn is_inside(test: &str) -> bool {
         .arg(std::env::current_exe().expect("own path"))
         .args(["--exact", &format!("chaos::{test}"), "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
+        .env("TMPDIR", folder.path())
         .status()
         .expect("unshare: run .ci/tools");
     assert!(status.success(), "the run inside has failed: see above");
@@ -54,7 +57,7 @@ impl Net {
     pub(super) fn new(nodes: usize) -> Self {
         shell(&format!(
             "{ROUTED}
-             mkdir -p /run/netns; mount -t tmpfs netns /run/netns
+             mount -t tmpfs run /run
              ip link add hub type bridge
              for address in {CUSTOMERS} {STORE} {PARTICIPANTS}; do ip addr add $address/24 dev hub; done
              ip link set hub up"

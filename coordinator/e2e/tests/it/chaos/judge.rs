@@ -22,7 +22,7 @@ pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[S
     for effect in places.iter().flat_map(read) {
         effects.entry(effect.saga.clone()).or_default().push(effect);
     }
-    let strangers = effects.keys().filter(|key| !keys.contains(key) && !sagas.contains_key(*key));
+    let strangers = effects.keys().filter(|key| !sagas.contains_key(*key) && !keys.contains(key));
     // Whoever placed one may not have been answered before the run ended; it is in the store all the same.
     violations.extend(strangers.map(|key| format!("{key} took effect and nobody was told of it")));
     for saga in sagas.values() {

@@ -110,9 +110,7 @@ async fn short(test: &str, plan: &Plan, kept: impl FnOnce() -> Kept, faults: Vec
     if !apart::is_inside(test) {
         return;
     }
-    if !plan.apart {
-        apart::bring_up();
-    }
+    apart::bring_up();
     let (seed, tally) = (seed(), Arc::new(Tally::new()));
     eprintln!("{test}: again with AMENDS_SEED={seed} cargo test -p amends-e2e --test it {test} -- --nocapture");
     play(plan, kept(), &faults, seed, tally.clone(), 0).await;
@@ -145,23 +143,26 @@ async fn chaos_full() {
     if setting("AMENDS_CHAOS", 0) == 0 {
         return;
     }
-    assert!(apart::is_root(), "make chaos cuts the power of loop devices, which needs root; `make test` has what doesn't");
+    assert!(
+        apart::is_root(),
+        "make chaos cuts the power of loop devices, which needs root; `make test` has what doesn't"
+    );
     if !apart::is_inside("chaos_full") {
         return;
     }
+    apart::bring_up();
     let (seed, tally) = (seed(), Arc::new(Tally::new()));
     let sagas = setting("AMENDS_CHAOS_SAGAS", SAGAS);
     eprintln!("chaos: again with make chaos CHAOS_SEED={seed}");
-    // Before anything waits for it: the hub changes what loopback is.
     let nodes = {
         let disk = Disk::new();
-        apart::shell("ip link set lo up");
         let server = Server::start_in(&Settings::strict(), disk.folder());
         Kept::One(server, Some(disk))
     };
     let mut worlds = tokio::task::JoinSet::new();
     let of = |tally: &Arc<Tally>| tally.clone();
     let to = of(&tally);
+    // First: its hub changes what loopback is, and nobody may speak over that meanwhile.
     worlds.spawn(async move { play(&APART, nodes, NODES, seed, to, sagas * 2 / 5).await });
     let to = of(&tally);
     worlds.spawn(async move {

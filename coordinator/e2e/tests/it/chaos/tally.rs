@@ -64,7 +64,8 @@ impl Tally {
             let open = seen.iter().map(|seen| seen.open).min().unwrap_or_default();
             let refused = seen.iter().filter(|seen| seen.refused > 0).count();
             let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
-            writeln!(table, "| {kind} | {} | {open} | {refused} | {median} ms | {most} ms |", seen.len()).expect("text");
+            writeln!(table, "| {kind} | {} | {open} | {refused} | {median} ms | {most} ms |", seen.len())
+                .expect("text");
         }
         table += "\n";
         for line in self.worlds.lock().expect("no panic").iter() {

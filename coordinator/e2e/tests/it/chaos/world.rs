@@ -192,7 +192,8 @@ impl World {
     /// The primary goes, another takes over, and the old one comes back as a replica.
     pub(super) fn fail_over(&mut self, kind: Kind, tag: &str) {
         let go = |server: &mut Server| if kind == Kind::FailOverByKill { server.kill() } else { server.pause() };
-        let come_back = |server: &mut Server| if kind == Kind::FailOverByKill { server.restart() } else { server.resume() };
+        let come_back =
+            |server: &mut Server| if kind == Kind::FailOverByKill { server.restart() } else { server.resume() };
         match &mut self.kept {
             Kept::Sentinel(set) => {
                 let primary = set.primary();
