@@ -87,7 +87,7 @@ fn read(place: &Place) -> Vec<EffectSeen> {
         .prepare("SELECT namespace, saga_id, step, operation FROM effect_log ORDER BY effect_id")
         .expect("an effect log");
     let effect = |row: &rusqlite::Row<'_>| {
-        let text = |column| row.get::<_, String>(column);
+        let text = |column: usize| row.get::<_, String>(column);
         let (namespace, id, step, operation) = (text(0)?, text(1)?, text(2)?, text(3)?);
         let operations = [Operation::Action, Operation::Compensate, Operation::Confirm, Operation::Query];
         let operation = operations.into_iter().find(|it| it.as_str() == operation).expect("an operation's word");

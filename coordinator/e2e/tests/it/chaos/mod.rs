@@ -160,18 +160,17 @@ async fn chaos_full() {
         Kept::One(server, Some(disk))
     };
     let mut worlds = tokio::task::JoinSet::new();
-    let of = |tally: &Arc<Tally>| tally.clone();
-    let to = of(&tally);
+    let to = tally.clone();
     // First: its hub changes what loopback is, and nobody may speak over that meanwhile.
     worlds.spawn(async move { play(&APART, nodes, NODES, seed, to, sagas * 2 / 5).await });
-    let to = of(&tally);
+    let to = tally.clone();
     worlds.spawn(async move {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let machine = Kept::Embedded(Some(Disk::new()));
         play(&MACHINE, machine, POWER, seed + 1, to.clone(), sagas / 5).await;
         play(&SMALL_DISK, Kept::Embedded(None), FULL_DISK, seed + 2, to, sagas / 10).await;
     });
-    let to = of(&tally);
+    let to = tally.clone();
     worlds.spawn(async move {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let set = tokio::task::block_in_place(|| SentinelSet::start(&Settings::strict()));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use amends_inventory::proto as inventory;
 use amends_participant::database::Place;
-use amends_redis_lab::{Cluster, Disk, Proxy, SentinelSet, Server, Settings, free_address};
+use amends_redis_lab::{Cluster, Disk, Proxy, SentinelSet, Server, free_address};
 use amends_store::redis::Address;
 use amends_store::{OpenOptions, RedisOptions, RedisStore, SqliteStore, Store};
 use rand::SeedableRng as _;
