@@ -38,7 +38,7 @@ const BARE: Duration = Duration::from_secs(1);
 /// What a saga costs its participants: three actions and a confirm, each a durable write.
 const WRITES: f64 = 4.0;
 /// The least part of the floor that a run must reach before the faults, or it proves nothing.
-const FLOOR_SHARE: f64 = 0.05;
+const FLOOR_SHARE: f64 = 0.01;
 
 /// Where the coordinators keep their sagas.
 pub(super) enum Kept {
