@@ -10,8 +10,11 @@ use amends_engine::ids::{Namespace, Operation, SagaId, SagaKey, StepName};
 use amends_engine::saga::Saga;
 use amends_participant::database::Place;
 use amends_runtime::definitions::Definitions;
-use amends_store::{Store, record};
+use amends_store::{Severity, Store, record};
 use rusqlite::{Connection, OpenFlags};
+
+/// The step that waits for a payer.
+const CODE: &str = "pay-by-qr";
 
 /// All violations, in words.
 pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[String]) -> Vec<String> {
@@ -26,7 +29,7 @@ pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[S
     // Whoever placed one may not have been answered before the run ended; it is in the store all the same.
     violations.extend(strangers.map(|key| format!("{key} took effect and nobody was told of it")));
     for saga in sagas.values() {
-        let seen = effects.remove(&saga.state.head.key).unwrap_or_default();
+        let seen = without_voided(effects.remove(&saga.state.head.key).unwrap_or_default());
         let ended: Vec<Ended> = Ended::of(saga).into_iter().collect();
         let found = [check_effects(&seen), check_ended(&seen, &ended), intents(saga, &seen)];
         violations.extend(found.into_iter().flatten().map(|violation| violation.to_string()));
@@ -36,7 +39,10 @@ pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[S
     let found: Vec<Saga> = sagas.into_values().collect();
     violations.extend(check_accounted(&keys, &found).iter().map(ToString::to_string));
     match store.check().await {
-        Ok(findings) => violations.extend(findings.iter().map(|finding| format!("the store: {finding:?}"))),
+        Ok(findings) => {
+            let bad = findings.iter().filter(|finding| finding.severity == Severity::Error);
+            violations.extend(bad.map(|finding| format!("the store: {finding:?}")));
+        }
         Err(error) => violations.push(format!("the store can't be examined: {error}")),
     }
     violations
@@ -77,6 +83,14 @@ fn intents(saga: &Saga, effects: &[EffectSeen]) -> Vec<amends_checker::Violation
         violations.extend(intents.saw_call(&effect.saga, step, effect.operation, 1).err());
     }
     violations
+}
+
+/// The payment service logs a payment by code when it is paid, and the end of a code whenever it is cancelled: that of one which nobody
+/// has paid undoes nothing.
+fn without_voided(effects: Vec<EffectSeen>) -> Vec<EffectSeen> {
+    let paid = effects.iter().any(|it| it.step.as_str() == CODE && it.operation == Operation::Action);
+    let voids = |it: &EffectSeen| it.step.as_str() == CODE && it.operation == Operation::Compensate;
+    effects.into_iter().filter(|it| paid || !voids(it)).collect()
 }
 
 /// The effects in a participant's own log, in the order in which they took place.
