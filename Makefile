@@ -78,7 +78,7 @@ fuzz-rpc: ## hands requests that nobody would send to every method: FUZZ_REQUEST
 	AMENDS_RPC_FUZZ=$(FUZZ_REQUESTS) $(CARGO) test --locked -p amends-server --test it fuzz -- --nocapture
 
 hour: build ## ten thousand orders wait for a participant and six are stuck; three commands repair it
-	AMENDS_HOUR_SAGAS=10000 $(CARGO) test --locked -p amends-e2e --test it hour_ -- --nocapture
+	AMENDS_HOUR_SAGAS=10000 $(CARGO) test --locked -p amends-e2e --test it hour_ -- --nocapture --test-threads=1
 
 fuzz-http: build ## requests that schemathesis makes from the API's description, one answer leading to the next: HTTP_FUZZ=60 a method
 	AMENDS_HTTP_FUZZ=$(HTTP_FUZZ) AMENDS_HTTP_FUZZ_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-e2e --test it http_fuzz -- --nocapture
