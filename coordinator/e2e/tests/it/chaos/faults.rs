@@ -112,20 +112,20 @@ impl World {
     /// Does it, waits until it is over and a new saga has ended, and notes what was seen.
     pub(super) async fn inflict(&mut self, kind: Kind) {
         let flow = self.random.random_range(3..20);
-        self.work.flow(flow).await;
+        self.flow(flow).await;
         let victim = self.draw(kind);
         let lasts = Duration::from_millis(self.random.random_range(kind.lasts()));
         let (open, refused) = (self.work.open(), self.work.refused());
         self.say(&format!("{kind} (victim {victim}, {} ms), {open} sagas open", lasts.as_millis()));
         self.begin(kind, victim).await;
         let dead = self.another_dies(kind, victim).await;
-        tokio::time::sleep(lasts).await;
+        self.attended(async |_| tokio::time::sleep(lasts).await).await;
         self.end(kind, victim).await;
         if let Some(dead) = dead {
             block_in_place(|| self.fleet.coordinators[dead].restart());
         }
         let healed = Instant::now();
-        self.work.probe().await;
+        self.attended(async |work| work.probe().await).await;
         let seen = Seen { open, refused: self.work.refused() - refused, recovered: healed.elapsed() };
         self.tally.saw(kind, seen);
         if dead.is_some() {
@@ -235,7 +235,7 @@ impl World {
                 if block_in_place(|| cluster.move_keys(slot, from, to, 20)).expect("room") == 0 {
                     break;
                 }
-                self.work.flow(1).await;
+                self.flow(1).await;
             }
             let Kept::Cluster(cluster) = &self.kept else { unreachable!("seen above") };
             block_in_place(|| cluster.end_move(slot, from, to)).expect("all keys are there");

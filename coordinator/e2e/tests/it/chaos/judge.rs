@@ -7,44 +7,74 @@ use std::sync::Arc;
 
 use amends_checker::{EffectSeen, Ended, Intents, check_accounted, check_effects, check_ended, check_state};
 use amends_engine::ids::{Namespace, Operation, SagaId, SagaKey, StepName};
-use amends_engine::saga::Saga;
+use amends_engine::saga::{Phase, Saga};
 use amends_participant::database::Place;
 use amends_runtime::definitions::Definitions;
-use amends_store::{Severity, Store, record};
+use amends_store::{Finding, Severity, Store, record};
 use rusqlite::{Connection, OpenFlags};
 
 /// The step that waits for a payer.
 const CODE: &str = "pay-by-qr";
 
-/// All violations, in words.
-pub(super) async fn judge(store: Arc<dyn Store>, places: &[Place], accepted: &[String]) -> Vec<String> {
-    let keys: Vec<SagaKey> = accepted.iter().map(|id| key("default", id)).collect();
-    let mut violations = Vec::new();
-    let sagas = load(&store, &keys, &mut violations).await;
-    let mut effects: BTreeMap<SagaKey, Vec<EffectSeen>> = BTreeMap::new();
-    for effect in places.iter().flat_map(read) {
-        effects.entry(effect.saga.clone()).or_default().push(effect);
-    }
-    let strangers = effects.keys().filter(|key| !sagas.contains_key(*key) && !keys.contains(key));
-    // Whoever placed one may not have been answered before the run ended; it is in the store all the same.
-    violations.extend(strangers.map(|key| format!("{key} took effect and nobody was told of it")));
-    for saga in sagas.values() {
-        let seen = without_voided(effects.remove(&saga.state.head.key).unwrap_or_default());
-        let ended: Vec<Ended> = Ended::of(saga).into_iter().collect();
-        let found = [check_effects(&seen), check_ended(&seen, &ended), intents(saga, &seen)];
-        violations.extend(found.into_iter().flatten().map(|violation| violation.to_string()));
-        violations.extend(check_state(saga).err().map(|violation| violation.to_string()));
-        violations.extend((!saga.state.phase.is_terminal()).then(|| format!("{} is open", saga.state.head.key)));
-    }
-    let found: Vec<Saga> = sagas.into_values().collect();
-    violations.extend(check_accounted(&keys, &found).iter().map(ToString::to_string));
-    match store.check().await {
-        Ok(findings) => {
-            let bad = findings.iter().filter(|finding| finding.severity == Severity::Error);
-            violations.extend(bad.map(|finding| format!("the store: {finding:?}")));
+/// Of the store's own findings, those that a run's end has for a reason of ours and not of the product's.
+const EXPECTED: &[&str] = &[];
+
+/// All that a run has left, as it was read.
+#[derive(Clone)]
+pub(super) struct Evidence {
+    /// The sagas whose start was acknowledged.
+    pub(super) accepted: Vec<SagaKey>,
+    pub(super) sagas: BTreeMap<SagaKey, Saga>,
+    /// What took effect, in the order in which each participant logged it.
+    pub(super) effects: Vec<EffectSeen>,
+    /// What can't be read, and what the store says of itself.
+    damage: Vec<String>,
+}
+
+impl Evidence {
+    pub(super) async fn gather(store: Arc<dyn Store>, places: &[Place], accepted: &[String]) -> Self {
+        let accepted: Vec<SagaKey> = accepted.iter().map(|id| key("default", id)).collect();
+        let mut damage = Vec::new();
+        let sagas = load(&store, &accepted, &mut damage).await;
+        let effects = places.iter().flat_map(read).collect();
+        match store.check().await {
+            Ok(findings) => {
+                let is_bad = |it: &&Finding| {
+                    it.severity != Severity::Info && !EXPECTED.iter().any(|words| it.message.contains(words))
+                };
+                damage.extend(findings.iter().filter(is_bad).map(|finding| format!("the store: {finding:?}")));
+            }
+            Err(error) => damage.push(format!("the store can't be examined: {error}")),
         }
-        Err(error) => violations.push(format!("the store can't be examined: {error}")),
+        Self { accepted, sagas, effects, damage }
     }
+
+    /// All violations, in words.
+    pub(super) fn judge(&self) -> Vec<String> {
+        let mut violations = self.damage.clone();
+        let mut effects: BTreeMap<&SagaKey, Vec<EffectSeen>> = BTreeMap::new();
+        for effect in &self.effects {
+            effects.entry(&effect.saga).or_default().push(effect.clone());
+        }
+        for (key, saga) in &self.sagas {
+            violations.extend(one(saga, effects.remove(key).unwrap_or_default()));
+        }
+        // Every start is asked for until it is acknowledged: what is left was asked for by nobody, or was acknowledged and is gone.
+        violations.extend(effects.keys().map(|key| format!("{key} took effect, and there is no such saga")));
+        let found: Vec<Saga> = self.sagas.values().cloned().collect();
+        violations.extend(check_accounted(&self.accepted, &found).iter().map(ToString::to_string));
+        violations
+    }
+}
+
+/// What is wrong with one saga.
+fn one(saga: &Saga, effects: Vec<EffectSeen>) -> Vec<String> {
+    let seen = without_voided(saga, effects);
+    let ended: Vec<Ended> = Ended::of(saga).into_iter().collect();
+    let found = [check_effects(&seen), check_ended(&seen, &ended), intents(saga, &seen)];
+    let mut violations: Vec<String> = found.into_iter().flatten().map(|violation| violation.to_string()).collect();
+    violations.extend(check_state(saga).err().map(|violation| violation.to_string()));
+    violations.extend((!saga.state.phase.is_terminal()).then(|| format!("{} is open", saga.state.head.key)));
     violations
 }
 
@@ -85,12 +115,16 @@ fn intents(saga: &Saga, effects: &[EffectSeen]) -> Vec<amends_checker::Violation
     violations
 }
 
-/// The payment service logs a payment by code when it is paid, and the end of a code whenever it is cancelled: that of one which nobody
-/// has paid undoes nothing.
-fn without_voided(effects: Vec<EffectSeen>) -> Vec<EffectSeen> {
+/// The payment service logs a payment by code when it is paid, and the end of a code when it is cancelled, paid or not. The one
+/// cancellation in a compensated saga whose code nobody has ever paid undoes nothing, and isn't counted. Any other is.
+fn without_voided(saga: &Saga, mut effects: Vec<EffectSeen>) -> Vec<EffectSeen> {
     let paid = effects.iter().any(|it| it.step.as_str() == CODE && it.operation == Operation::Action);
-    let voids = |it: &EffectSeen| it.step.as_str() == CODE && it.operation == Operation::Compensate;
-    effects.into_iter().filter(|it| paid || !voids(it)).collect()
+    if paid || saga.state.phase != Phase::Compensated {
+        return effects;
+    }
+    let voided = effects.iter().position(|it| it.step.as_str() == CODE && it.operation == Operation::Compensate);
+    voided.map(|place| effects.remove(place));
+    effects
 }
 
 /// The effects in a participant's own log, in the order in which they took place.

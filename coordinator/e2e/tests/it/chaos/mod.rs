@@ -5,6 +5,7 @@
 //! that is printed. Invariant: nothing outlives a run: see `apart`.
 
 mod apart;
+mod doctored;
 mod faults;
 mod judge;
 mod tally;
@@ -97,7 +98,7 @@ async fn play(plan: &Plan, kept: Kept, faults: &[(Kind, usize)], seed: u64, tall
         world.inflict(kind).await;
     }
     let ended = world.work.ended();
-    world.work.flow(sagas.saturating_sub(ended).max(30)).await;
+    world.flow(sagas.saturating_sub(ended).max(30)).await;
     world.settle().await;
 }
 

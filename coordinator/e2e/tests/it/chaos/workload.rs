@@ -1,8 +1,10 @@
 //! Customers who never stop: each places an order, waits until it has ended, and places the next.
 //!
 //! Most orders complete, two in ten turn back, and one in twenty waits for somebody to pay a code, which half of them do: the
-//! coordinator has to ask. Invariant: every accepted saga is remembered, and none may be given up.
+//! coordinator has to ask. What gets stuck because a fault outlasted its attempts is retried, as the operator's guide says.
+//! Invariant: every accepted saga is remembered, and none may be given up.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -62,6 +64,8 @@ steps:
 /// How long anything may take until it is done, whatever is broken meanwhile.
 const PATIENCE: Duration = Duration::from_secs(240);
 const AGAIN: Duration = Duration::from_millis(50);
+/// Between two looks of the operator at the same saga.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long one call may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -74,6 +78,8 @@ pub(super) struct Counts {
     pub(super) completed: AtomicU64,
     pub(super) paid: AtomicU64,
     pub(super) compensated: AtomicU64,
+    /// The operator's work: sagas that were retried.
+    pub(super) retried: Mutex<BTreeSet<String>>,
 }
 
 /// The customers.
@@ -141,12 +147,12 @@ impl Workload {
     }
 
     /// Nobody places any more, and all that was placed has ended.
-    pub(super) async fn stop(mut self) -> Arc<Counts> {
+    pub(super) async fn stop(&mut self) -> Arc<Counts> {
         self.stop.send_replace(true);
         while let Some(customer) = self.customers.join_next().await {
             customer.expect("no saga is lost, refused for good or left open");
         }
-        self.counts
+        self.counts.clone()
     }
 }
 
@@ -206,11 +212,31 @@ impl Customer {
             let answer = api::sagas_client::SagasClient::new(channel).get(get).await.map(tonic::Response::into_inner);
             match answer {
                 Ok(saga) if saga.end_time.is_some() => return saga.status(),
+                Ok(saga) if saga.status() == api::SagaStatus::Stuck && begun.elapsed() < PATIENCE => {
+                    self.retry(&saga, turn).await;
+                    tokio::time::sleep(LOOK).await;
+                }
                 answer => assert!(begun.elapsed() < PATIENCE, "{id} was accepted and hasn't ended: {answer:#?}"),
             }
             tokio::time::sleep(AGAIN).await;
         }
         unreachable!("turns don't run out")
+    }
+
+    /// What an operator does about a fault that outlasted a saga's attempts: the same key and the same bytes again. No other reason
+    /// to be stuck may come of a fault.
+    async fn retry(&self, saga: &api::Saga, turn: usize) {
+        let lawful = [api::StuckReason::PivotUnknown, api::StuckReason::RetriesExhausted];
+        let bad = saga.stuck.iter().find(|stuck| !lawful.contains(&stuck.reason()));
+        assert!(bad.is_none(), "{} is stuck as no fault may leave it: {bad:?}", saga.id);
+        self.counts.retried.lock().expect("no panic").insert(saga.id.clone());
+        let reason = "what was broken is whole again".to_owned();
+        let mut retry =
+            tonic::Request::new(api::RetrySagaRequest { saga_id: saga.id.clone(), reason, ..Default::default() });
+        retry.set_timeout(ANSWER);
+        let channel = self.channels[turn % self.channels.len()].clone();
+        // Where it doesn't get through, or somebody was quicker, the next look shows it.
+        let _ = api::operations_client::OperationsClient::new(channel).retry(retry).await;
     }
 
     /// As a wallet does; where it doesn't get through within the code's time the saga turns back.

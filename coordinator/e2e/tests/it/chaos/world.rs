@@ -20,8 +20,9 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use super::apart::{self, Net};
+use super::doctored;
 use super::faults::Kind;
-use super::judge::{books, judge};
+use super::judge::{Evidence, books};
 use super::tally::Tally;
 use super::workload::{PENDING, Workload};
 use crate::fleet::{Fleet, define, dial};
@@ -32,6 +33,8 @@ use crate::process::{Process, program};
 const SETTINGS: &str = "sagas: { lease: 1s }\n";
 /// How many customers place orders at once.
 const CUSTOMERS: usize = 24;
+/// How often a supervisor looks whether its processes live.
+const SUPERVISED: Duration = Duration::from_millis(500);
 /// How long throughput is measured before anything is broken, and how long the floor beside it.
 const CALM: Duration = Duration::from_secs(3);
 const BARE: Duration = Duration::from_secs(1);
@@ -39,6 +42,12 @@ const BARE: Duration = Duration::from_secs(1);
 const WRITES: f64 = 4.0;
 /// The least part of the floor that a run must reach before the faults, or it proves nothing.
 const FLOOR_SHARE: f64 = 0.01;
+/// The least number of sagas a second: a fault of half a second must meet some.
+const RATE_MIN: f64 = 5.0;
+
+fn is_enough(rate: f64, bare: f64) -> bool {
+    rate >= RATE_MIN && rate >= FLOOR_SHARE * bare
+}
 
 /// Where the coordinators keep their sagas.
 pub(super) enum Kept {
@@ -50,6 +59,8 @@ pub(super) enum Kept {
 
 pub(super) struct World {
     name: &'static str,
+    /// Whether a coordinator may end itself, to be started again by its supervisor.
+    may_end: bool,
     pub(super) random: StdRng,
     pub(super) tally: Arc<Tally>,
     pub(super) links: Vec<Proxy>,
@@ -92,11 +103,12 @@ impl World {
         let channels: Vec<Channel> = fleet.coordinators.iter().map(Process::channel).collect();
         define(channels[0].clone(), PENDING.to_owned()).await;
         let payment = fleet.participants[2].channel();
-        let floor = FLOOR_SHARE * bare_writes(fleet.participants[1].address).await / WRITES;
+        let bare = bare_writes(fleet.participants[1].address).await / WRITES;
         let work = Workload::start(&channels, payment, CUSTOMERS);
         let random = StdRng::seed_from_u64(seed);
-        let mut world = Self { name: plan.name, random, tally, links, net, fleet, work, data, kept };
-        world.is_worth_it(floor).await;
+        let may_end = plan.tmpfs_mib.is_some();
+        let mut world = Self { name: plan.name, may_end, random, tally, links, net, fleet, work, data, kept };
+        world.is_worth_it(bare).await;
         world
     }
 
@@ -104,15 +116,33 @@ impl World {
         self.tally.say(self.name, line);
     }
 
-    /// Fails where so little happens that no fault would meet anything.
-    async fn is_worth_it(&mut self, floor: f64) {
-        self.work.flow(u64::try_from(CUSTOMERS).expect("few")).await;
+    /// Waits until so many more sagas have ended.
+    pub(super) async fn flow(&mut self, more: u64) {
+        self.attended(async |work| work.flow(more).await).await;
+    }
+
+    /// Does it beside what a supervisor does meanwhile.
+    pub(super) async fn attended<T>(&mut self, act: impl AsyncFnOnce(&mut Workload) -> T) -> T {
+        let Self { name, may_end, tally, fleet, work, .. } = self;
+        let mut act = std::pin::pin!(act(work));
+        loop {
+            tokio::select! {
+                done = &mut act => return done,
+                () = tokio::time::sleep(SUPERVISED) => supervise(name, *may_end, tally, fleet),
+            }
+        }
+    }
+
+    /// Fails where so little happens that no fault would meet anything. `bare`: the sagas that a participant's writes would do for.
+    async fn is_worth_it(&mut self, bare: f64) {
+        self.flow(u64::try_from(CUSTOMERS).expect("few")).await;
         let rate = self.work.rate(CALM).await;
-        self.say(&format!("{rate:.0} sagas/s before any fault; the floor is {floor:.0}/s, and at least 5"));
+        let share = rate / bare;
+        self.say(&format!("{rate:.0} sagas/s before any fault, {share:.3} of the {bare:.0}/s of bare writes"));
         assert!(
-            rate >= floor.max(5.0),
-            "{}: {rate:.1} sagas/s before any fault is below the floor of {floor:.1}/s ({FLOOR_SHARE} of what the participants \
-             do without a coordinator): the faults would meet nothing and the run would prove nothing",
+            is_enough(rate, bare),
+            "{}: {rate:.1} sagas/s before any fault: fewer than {RATE_MIN} a second, or than {FLOOR_SHARE} of the {bare:.1}/s that the \
+             participants' writes alone would allow. The faults would meet nothing and the run would prove nothing",
             self.name
         );
         // What a power cut may take is the programs' work, not the making of the folders.
@@ -120,17 +150,18 @@ impl World {
     }
 
     /// All customers stop, everything that they placed has ended, and every rule holds.
-    pub(super) async fn settle(self) {
-        let Self { name, tally, mut fleet, work, kept, links, net, data, .. } = self;
+    pub(super) async fn settle(mut self) {
+        let counts = self.attended(async |work| work.stop().await).await;
+        let Self { name, tally, mut fleet, kept, links, net, data, .. } = self;
         let fenced: usize = fleet.coordinators.iter().map(|node| node.said("a late write was fenced off")).sum();
-        let counts = work.stop().await;
         tokio::task::block_in_place(|| fleet.coordinators.iter_mut().for_each(Process::kill));
         let of = |count: &std::sync::atomic::AtomicU64| i64::try_from(count.load(Ordering::SeqCst)).expect("few");
         let (completed, paid, compensated) = (of(&counts.completed), of(&counts.paid), of(&counts.compensated));
         let accepted = counts.accepted.lock().expect("no panic").clone();
+        let retried = counts.retried.lock().expect("no panic").len();
         let line = format!(
             "**{name}**: {} sagas, of them {completed} completed, {paid} completed after being pending, {compensated} compensated; \
-             {fenced} late writes were fenced off",
+             {retried} were stuck and retried by the operator, {fenced} late writes were fenced off",
             accepted.len()
         );
         tally.say(name, &line);
@@ -142,9 +173,12 @@ impl World {
         assert_eq!(payment["qr_held"], 0, "money is still held");
         assert_eq!(payment["qr_paid"] - payment["qr_refunded"], paid * orders::PRICE);
         let store = open(&kept, &data).await;
-        let violations = judge(store, &fleet.places, &accepted).await;
+        let evidence = Evidence::gather(store, &fleet.places, &accepted).await;
+        let violations = evidence.judge();
         assert!(violations.is_empty(), "{name}: {} violations:\n{}", violations.len(), violations.join("\n"));
-        tally.say(name, "no violation");
+        let blind = doctored::overlooked(&evidence);
+        assert!(blind.is_empty(), "{name}: the judge overlooks {blind:?}: that it found nothing says nothing");
+        tally.say(name, "no violation, and each of the doctored ledgers was seen");
         drop((links, net, fleet, kept));
     }
 
@@ -215,6 +249,24 @@ impl World {
     }
 }
 
+/// Starts what has ended by itself. That is only lawful for a coordinator whose disk has failed it, and it says so and ends with an
+/// error: anything else that ends was a crash.
+fn supervise(name: &str, may_end: bool, tally: &Tally, fleet: &mut Fleet) {
+    let Fleet { coordinators, participants, .. } = fleet;
+    for process in participants {
+        let ended = process.revive();
+        assert!(ended.is_none(), "{name}: {} ended by itself: {ended:?}: {}", process.name, process.last_words());
+    }
+    for node in coordinators {
+        let Some(status) = node.revive() else { continue };
+        tally.say(
+            name,
+            &format!("a coordinator has ended itself and is started again: {status}: {}", node.last_words()),
+        );
+        assert!(may_end && status.code() == Some(1), "{name}: a coordinator ended by itself: {status}");
+    }
+}
+
 /// One for each coordinator, where each is apart.
 async fn links(plan: &Plan, kept: &Kept) -> Vec<Proxy> {
     let mut links = Vec::new();
@@ -272,7 +324,13 @@ fn coordinators(data: &Path, plan: &Plan, kept: &Kept, links: &[Proxy]) -> Vec<P
             command = "nsenter".into();
         }
         before.extend(arguments.into_iter().map(str::to_owned));
-        Process::start_logging("off,amends_runtime::committer=warn", "coordinator", command, grpc, before)
+        Process::start_logging(
+            "off,amends_runtime::committer=warn,amends_store::sqlite=warn",
+            "coordinator",
+            command,
+            grpc,
+            before,
+        )
     };
     let mut coordinators: Vec<Process> = (0..plan.nodes).map(start).collect();
     coordinators.iter_mut().for_each(Process::wait_until_listening);
