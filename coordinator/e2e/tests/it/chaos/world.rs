@@ -37,6 +37,7 @@ const CUSTOMERS: usize = 24;
 const SUPERVISED: Duration = Duration::from_millis(500);
 /// How long throughput is measured before anything is broken, and how long the floor beside it.
 const CALM: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 5;
 const BARE: Duration = Duration::from_secs(1);
 /// What a saga costs its participants: three actions and a confirm, each a durable write.
 const WRITES: f64 = 4.0;
@@ -136,9 +137,16 @@ impl World {
     /// Fails where so little happens that no fault would meet anything. `bare`: the sagas that a participant's writes would do for.
     async fn is_worth_it(&mut self, bare: f64) {
         self.flow(u64::try_from(CUSTOMERS).expect("few")).await;
-        let rate = self.work.rate(CALM).await;
-        let share = rate / bare;
-        self.say(&format!("{rate:.0} sagas/s before any fault, {share:.3} of the {bare:.0}/s of bare writes"));
+        let mut rate = 0.0;
+        // A machine that is busy with other things for a moment is no finding; one that stays so is.
+        for _ in 0..ROUNDS {
+            rate = self.work.rate(CALM).await;
+            let share = rate / bare;
+            self.say(&format!("{rate:.1} sagas/s before any fault, {share:.3} of the {bare:.0}/s of bare writes"));
+            if is_enough(rate, bare) {
+                break;
+            }
+        }
         assert!(
             is_enough(rate, bare),
             "{}: {rate:.1} sagas/s before any fault: fewer than {RATE_MIN} a second, or than {FLOOR_SHARE} of the {bare:.1}/s that the \
