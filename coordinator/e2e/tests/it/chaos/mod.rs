@@ -138,6 +138,44 @@ async fn chaos_short_cluster() {
     short("chaos_short_cluster", &SLOTS, || Kept::Cluster(Cluster::start(&Settings::strict())), faults).await;
 }
 
+/// One world of `make chaos` alone, each kind of fault once: where a run has failed, or the world was changed.
+async fn alone(test: &str, plan: &Plan, kept: impl FnOnce() -> Kept, faults: &[(Kind, usize)]) {
+    if setting("AMENDS_CHAOS", 0) != 0 {
+        short(test, plan, kept, faults.iter().map(|(kind, _)| (*kind, 1)).collect()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn chaos_alone_nodes() {
+    let on_disk = || {
+        let disk = Disk::new();
+        Kept::One(Server::start_in(&Settings::strict(), disk.folder()), Some(disk))
+    };
+    alone("chaos_alone_nodes", &APART, on_disk, NODES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn chaos_alone_machine() {
+    alone("chaos_alone_machine", &MACHINE, || Kept::Embedded(Some(Disk::new())), POWER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn chaos_alone_sentinel() {
+    let set = || Kept::Sentinel(SentinelSet::start(&Settings::strict()));
+    alone("chaos_alone_sentinel", &SENTINELS, set, SENTINEL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn chaos_alone_losses() {
+    if setting("AMENDS_CHAOS", 0) == 0 || !apart::is_inside("chaos_alone_losses") {
+        return;
+    }
+    apart::bring_up();
+    let tally = Arc::new(Tally::new());
+    losses(&tally).await;
+    eprintln!("{}", tally.table());
+}
+
 /// `make chaos`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 12)]
 async fn chaos_full() {
