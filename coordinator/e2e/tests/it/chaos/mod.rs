@@ -7,7 +7,9 @@
 mod apart;
 mod doctored;
 mod faults;
+mod floor;
 mod judge;
+mod parts;
 mod tally;
 mod workload;
 mod world;

@@ -4,52 +4,35 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use amends_inventory::proto as inventory;
-use amends_participant::database::Place;
-use amends_redis_lab::{Cluster, Disk, Proxy, SentinelSet, Server, free_address};
-use amends_store::redis::Address;
-use amends_store::{OpenOptions, RedisOptions, RedisStore, SqliteStore, Store};
+use amends_redis_lab::{Cluster, Disk, Proxy, SentinelSet, Server};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use super::apart::{self, Net};
 use super::doctored;
 use super::faults::Kind;
+use super::floor::{bare_sagas, is_enough};
 use super::judge::{Evidence, books};
+use super::parts::{coordinators, links, open, participants};
 use super::tally::Tally;
 use super::workload::{PENDING, Workload};
-use crate::fleet::{Fleet, define, dial};
+use crate::fleet::{Fleet, define};
 use crate::orders;
-use crate::process::{Process, program};
+use crate::process::Process;
 
-/// A lease short enough that most faults outlast it.
-const SETTINGS: &str = "sagas: { lease: 1s }\n";
 /// How many customers place orders at once.
 const CUSTOMERS: usize = 24;
 /// How often a supervisor looks whether its processes live.
 const SUPERVISED: Duration = Duration::from_millis(500);
-/// How long throughput is measured before anything is broken, and how long the floor beside it.
+/// How long throughput is measured before anything is broken, and how often until it is enough.
 const CALM: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 5;
-const BARE: Duration = Duration::from_secs(1);
-/// What a saga costs its participants: three actions and a confirm, each a durable write.
-const WRITES: f64 = 4.0;
-/// The least part of the floor that a run must reach before the faults, or it proves nothing.
-const FLOOR_SHARE: f64 = 0.01;
-/// The least number of sagas a second: a fault of half a second must meet some.
-const RATE_MIN: f64 = 5.0;
-
-fn is_enough(rate: f64, bare: f64) -> bool {
-    rate >= RATE_MIN && rate >= FLOOR_SHARE * bare
-}
-
 /// Where the coordinators keep their sagas.
 pub(super) enum Kept {
     Embedded(Option<Disk>),
@@ -104,7 +87,7 @@ impl World {
         let channels: Vec<Channel> = fleet.coordinators.iter().map(Process::channel).collect();
         define(channels[0].clone(), PENDING.to_owned()).await;
         let payment = fleet.participants[2].channel();
-        let bare = bare_writes(fleet.participants[1].address).await / WRITES;
+        let bare = bare_sagas(fleet.participants[1].address, CUSTOMERS).await;
         let work = Workload::start(&channels, payment, CUSTOMERS);
         let random = StdRng::seed_from_u64(seed);
         let may_end = plan.tmpfs_mib.is_some();
@@ -149,7 +132,7 @@ impl World {
         }
         assert!(
             is_enough(rate, bare),
-            "{}: {rate:.1} sagas/s before any fault: fewer than {RATE_MIN} a second, or than {FLOOR_SHARE} of the {bare:.1}/s that the \
+            "{}: {rate:.1} sagas/s before any fault: too few, also beside the {bare:.1}/s that the \
              participants' writes alone would allow. The faults would meet nothing and the run would prove nothing",
             self.name
         );
@@ -273,107 +256,4 @@ fn supervise(name: &str, may_end: bool, tally: &Tally, fleet: &mut Fleet) {
         );
         assert!(may_end && status.code() == Some(1), "{name}: a coordinator ended by itself: {status}");
     }
-}
-
-/// One for each coordinator, where each is apart.
-async fn links(plan: &Plan, kept: &Kept) -> Vec<Proxy> {
-    let mut links = Vec::new();
-    if let (true, Kept::One(server, _)) = (plan.apart, kept) {
-        for _ in 0..plan.nodes {
-            links.push(Proxy::start_at(apart::STORE.parse().expect("an address"), server.address()).await);
-        }
-    }
-    links
-}
-
-fn participants(data: &Path, plan: &Plan) -> (Vec<Process>, Vec<Place>) {
-    let (mut participants, mut places) = (Vec::new(), Vec::new());
-    for name in ["account", "inventory", "payment"] {
-        let mut address = free_address();
-        if plan.apart {
-            address.set_ip(apart::PARTICIPANTS.parse().expect("an address"));
-        }
-        let file = data.join(format!("{name}.db"));
-        let arguments = ["--addr", &address.to_string(), "--database", &file.display().to_string()].map(str::to_owned);
-        let mut process = Process::start(name, program(&format!("amends-{name}")), address, arguments.to_vec());
-        process.wait_until_listening();
-        participants.push(process);
-        places.push(Place::File(file));
-    }
-    (participants, places)
-}
-
-fn coordinators(data: &Path, plan: &Plan, kept: &Kept, links: &[Proxy]) -> Vec<Process> {
-    let settings = data.join("amends.yaml");
-    std::fs::write(&settings, SETTINGS).expect("a file");
-    let start = |node: usize| {
-        let (mut grpc, mut http, name) = (free_address(), free_address(), format!("node-{node}"));
-        if plan.apart {
-            let own = Net::address(node).parse().expect("an address");
-            grpc.set_ip(own);
-            http.set_ip(own);
-        }
-        let folder = data.join(&name).display().to_string();
-        let (grpc_text, http, file) = (grpc.to_string(), http.to_string(), settings.display().to_string());
-        let mut arguments = vec!["serve", "--grpc", &grpc_text, "--http", &http, "--data", &folder, "--config", &file];
-        let store = match kept {
-            Kept::Embedded(_) => String::new(),
-            Kept::One(server, _) => links.get(node).map_or_else(|| server.url(), Proxy::url),
-            Kept::Sentinel(set) => set.url(),
-            Kept::Cluster(cluster) => cluster.url(),
-        };
-        if !store.is_empty() {
-            arguments.extend(["--store", &store, "--node", &name]);
-        }
-        let (mut command, mut before) = (program("amends"), Vec::new());
-        if plan.apart {
-            before.extend(Net::enter(node));
-            before.push(command.display().to_string());
-            command = "nsenter".into();
-        }
-        before.extend(arguments.into_iter().map(str::to_owned));
-        Process::start_logging(
-            "off,amends_runtime::committer=warn,amends_store::sqlite=warn",
-            "coordinator",
-            command,
-            grpc,
-            before,
-        )
-    };
-    let mut coordinators: Vec<Process> = (0..plan.nodes).map(start).collect();
-    coordinators.iter_mut().for_each(Process::wait_until_listening);
-    coordinators
-}
-
-/// Durable writes that a participant does in a second for as many callers, without any coordinator.
-async fn bare_writes(address: std::net::SocketAddr) -> f64 {
-    let channel = dial(address).await;
-    let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for caller in 0..CUSTOMERS {
-        let mut shelves = inventory::inventory_client::InventoryClient::new(channel.clone());
-        callers.spawn(async move {
-            let mut done = 0_u32;
-            while begun.elapsed() < BARE {
-                let set = inventory::SetStockRequest { sku: format!("floor-{caller}"), quantity: 0 };
-                shelves.set_stock(set).await.expect("stock");
-                done += 1;
-            }
-            done
-        });
-    }
-    f64::from(callers.join_all().await.into_iter().sum::<u32>()) / begun.elapsed().as_secs_f64()
-}
-
-async fn open(kept: &Kept, data: &Path) -> Arc<dyn Store> {
-    let url = match kept {
-        Kept::Embedded(_) => {
-            return Arc::new(SqliteStore::open(OpenOptions::new(data.join("node-0"))).expect("the embedded store"));
-        }
-        Kept::One(server, _) => server.url(),
-        Kept::Sentinel(set) => set.url(),
-        Kept::Cluster(cluster) => cluster.url(),
-    };
-    let address = Address::parse(&url).expect("own address");
-    Arc::new(RedisStore::open(RedisOptions::new(address)).await.expect("the store on Redis"))
 }
