@@ -247,10 +247,12 @@ async fn losses(tally: &Arc<Tally>) {
     }
 }
 
+type IsMeant = fn(Kind) -> bool;
+
 /// The report, on the screen and where it is asked for.
 fn report(tally: &Tally, seed: u64) {
     let sagas = *tally.sagas.lock().expect("no panic");
-    let kinds: [(&str, fn(Kind) -> bool); 4] = [
+    let kinds: [(&str, IsMeant); 4] = [
         ("kills", Kind::is_kill),
         ("pauses", Kind::is_pause),
         ("partitions", Kind::is_partition),
