@@ -13,7 +13,7 @@ use crate::fleet::dial;
 const BARE: Duration = Duration::from_secs(1);
 /// What a saga costs its participants: three actions and a confirm, each a durable write.
 const WRITES: f64 = 4.0;
-/// The least part of the floor that a run must reach before the faults, or it proves nothing. Half of the least at which customers were
+/// The least part of the floor that a run must reach before the faults, or it proves nothing. A third of the least at which customers were
 /// seen to be served all the time; where they stood still it was 0.002 and 0.003 (CHAOS.md has the measurements).
 const FLOOR_SHARE: f64 = 0.01;
 /// The least number of sagas a second: a fault of half a second must meet some.
