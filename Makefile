@@ -8,11 +8,13 @@ SEEDS ?= 200
 FIRST_SEED ?= 1
 STATES ?= 1000000
 RUNS ?= 20000
+CHAOS_SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d " ")
+CHAOS_SAGAS ?= 20000
 FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim sim-exhaustive model bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -64,6 +66,10 @@ stress-redis: build ## the tests of coordinators on Redis, longer: kills, pauses
 	AMENDS_REDIS_KILLS=20 AMENDS_REDIS_POWER_CUTS=10 AMENDS_NODE_KILLS=20 AMENDS_NODE_PAUSES=20 \
 	AMENDS_SENTINEL_FAIL_OVERS=5 AMENDS_CLUSTER_FAIL_OVERS=5 \
 	$(CARGO) test --locked -p amends-e2e --test it redis_ -- --nocapture --test-threads=1
+
+chaos: build ## every fault on real processes while customers never stop, then the checker; needs root. CHAOS_SEED=… repeats a run
+	AMENDS_CHAOS=1 AMENDS_SEED=$(CHAOS_SEED) AMENDS_CHAOS_SAGAS=$(CHAOS_SAGAS) AMENDS_CHAOS_REPORT=$(CURDIR)/target/chaos.md \
+	$(CARGO) test --locked -p amends-e2e --test it chaos_full -- --nocapture --test-threads=1
 
 takeover: build ## how long sagas stand still when one of three coordinators on Redis is killed or stopped; fails above the limits
 	AMENDS_TAKEOVER_SAGAS=1000 AMENDS_TAKEOVER_STOPS=5 AMENDS_TAKEOVER_ASSERT=1 \
