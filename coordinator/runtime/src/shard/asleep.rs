@@ -53,9 +53,8 @@ impl Owner<'_> {
             return;
         }
         let soon = self.context.seams.now() + SOON;
-        let waits = |it: &Resident| {
-            it.calls.is_empty() && !it.admissions.may_go_any() && it.timer.is_none_or(|due| due > soon)
-        };
+        let waits =
+            |it: &Resident| it.calls.is_empty() && !it.admissions.may_go_any() && it.timer.is_none_or(|due| due > soon);
         if !self.residents.get(key).is_some_and(waits) {
             return;
         }

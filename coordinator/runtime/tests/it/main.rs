@@ -5,4 +5,5 @@ mod batch;
 mod group_commit;
 mod http;
 mod participant;
+mod scale;
 mod stale_epoch;
