@@ -15,7 +15,7 @@ FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 BENCH_ALL ?= --in-flight 1,64,256,1024 --steps 3,30 --shape sequence,parallel --ends completed,compensated,mixed --open 0.5,0.8
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -79,6 +79,10 @@ takeover: build ## how long sagas stand still when one of three coordinators on 
 search-scale: ## a million finished and 100,000 open sagas on SQLite and on Redis: counts against a shadow, pages within 100 ms
 	AMENDS_SEARCH_FINISHED=1000000 AMENDS_SEARCH_OPEN=100000 AMENDS_SEARCH_ROUNDS=40 AMENDS_SEARCH_ASSERT=1 \
 	$(CARGO) test --locked --release -p amends-store --test it scale -- --nocapture --test-threads=1
+
+scale: ## a million open sagas that wait, and 100,000 in flight, on SQLite and on Redis: memory, new sagas, moving again; fails above the limits
+	AMENDS_SCALE_WAITING=$(or $(SCALE_WAITING),1000000) AMENDS_SCALE_IN_FLIGHT=$(or $(SCALE_IN_FLIGHT),100000) AMENDS_SCALE_SECONDS=20 AMENDS_SCALE_ASSERT=1 \
+	$(CARGO) test --locked --release -p amends-runtime --test it scale:: -- --nocapture --test-threads=1
 
 overload: ## twice as many starts as can be carried out, then as before: fails if something is lost or waiting stays long
 	AMENDS_OVERLOAD_SECONDS=60 AMENDS_OVERLOAD_ASSERT=1 \

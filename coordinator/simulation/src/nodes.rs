@@ -189,6 +189,8 @@ impl Place {
             node: format!("machine-{}", self.machine),
             // Short, so that sagas that wait are evicted and loaded again within a run.
             window: Duration::from_secs(3),
+            // So that all that waits is put to sleep and woken.
+            awake_max: 0,
             ..RuntimeConfig::default()
         };
         let parts = NodeParts {

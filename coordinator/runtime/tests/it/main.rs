@@ -7,4 +7,5 @@ mod group_commit;
 mod http;
 mod participant;
 mod same_name;
+mod scale;
 mod stale_epoch;
