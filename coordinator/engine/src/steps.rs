@@ -16,7 +16,8 @@ pub struct Steps(Vec<Arc<StepState>>);
 impl Steps {
     /// So many that nothing has happened to.
     pub fn idle(length: usize) -> Self {
-        Self(vec![Arc::new(StepState::IDLE); length])
+        // One state for all: each gets its own when it first changes.
+        Self(std::iter::repeat_n(Arc::new(StepState::IDLE), length).collect())
     }
 
     /// How many there are.
