@@ -25,7 +25,8 @@ fn bench_counts_what_a_saga_costs_redis() {
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     eprintln!("{report:#}");
     let measurements = report["measurements"].as_array().expect("measurements");
-    let seen: Vec<_> = measurements.iter().map(|one| (text(one, "level"), text(one, "load"), text(one, "what"))).collect();
+    let seen: Vec<_> =
+        measurements.iter().map(|one| (text(one, "level"), text(one, "load"), text(one, "what"))).collect();
     let mut wanted = Vec::new();
     for level in ["relaxed (everysec)", "strict (always)"] {
         for load in ["1", "32"] {
