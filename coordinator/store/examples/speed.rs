@@ -73,7 +73,7 @@ fn transition(owner: &Owner<'_>, key: &SagaKey, revision: u64) -> Commit {
     let mut commit =
         if revision + 1 < COMMITS { owner.draft(key, revision) } else { owner.finish(key, revision, 1 << 42) };
     commit.state = record::encode_state(&realistic(key, revision + 1));
-    commit.due = commit.index.open.then_some(Timestamp(1_760_000_005_000 + revision));
+    commit.due = commit.index.open.then_some(Timestamp(1_760_000_005_000));
     commit.index.started_at = Timestamp(1_760_000_000_000);
     commit.history = vec![entry(revision)];
     commit.payloads = vec![if revision == 0 {

@@ -159,20 +159,34 @@ fn put(call: &mut Cmd, commit: &Commit, lane: usize) {
     let Commit { key, expected_revision, state, payloads, history, due, index, retain_until, .. } = commit;
     call.arg(lane).arg(key.namespace.as_str()).arg(key.id.as_str());
     call.arg(*expected_revision).arg(expected_revision.saturating_add(1));
-    call.arg(&op_of(commit)[..]).arg(&ReservedId::of(key).0[..]).arg(&state[..]);
+    let is_first = *expected_revision == 0;
+    // Whether the id is free, and what never changes, is asked of the first commit only.
+    call.arg(&op_of(commit)[..])
+        .arg(if is_first { ReservedId::of(key).0.to_vec() } else { Vec::new() })
+        .arg(&state[..]);
     call.arg(due.map(|due| due.0.to_string()).unwrap_or_default()).arg(Cell::text(&key.namespace, index));
     call.arg(retain_until.map(from_time).unwrap_or_default()).arg(from_time(index.started_at));
-    // They are fixed at the first commit, behind which nothing there can differ.
-    let texts = Some(label_texts(&index.labels)).filter(|texts| *expected_revision == 0 && !texts.is_empty());
-    call.arg(labels(&index.labels)).arg(payloads.len() + history.len() + usize::from(texts.is_some()));
-    for (key, payload) in payloads {
-        call.arg(payload_field(*key)).arg(&from_payload(payload)[..]);
+    let texts = is_first.then(|| label_texts(&index.labels)).filter(|texts| !texts.is_empty());
+    call.arg(if is_first { labels(&index.labels) } else { String::new() })
+        .arg(payloads.len() + history.len() + usize::from(texts.is_some()));
+    // All fields, then all values, so that the script hands the fields on as they stand.
+    for (key, _) in payloads {
+        call.arg(payload_field(*key));
     }
-    for (sequence, entry) in history {
-        call.arg(history_field(*sequence)).arg(&entry[..]);
+    for (sequence, _) in history {
+        call.arg(history_field(*sequence));
+    }
+    if texts.is_some() {
+        call.arg("names");
+    }
+    for (_, payload) in payloads {
+        call.arg(&from_payload(payload)[..]);
+    }
+    for (_, entry) in history {
+        call.arg(&entry[..]);
     }
     if let Some(texts) = texts {
-        call.arg("names").arg(texts);
+        call.arg(texts);
     }
 }
 

@@ -8,8 +8,9 @@
 -- What many commits change in one key is written by one command: calls are what this costs.
 local OK, DUPLICATE, FENCED, STALE, RESERVED, OVERWRITE, FULL, STALE_LOG = 0, 1, 2, 3, 4, 5, 6, 7
 local LANE_KEYS, COMMIT_ARGS, OP, REMEMBERED = 6, 14, 32, 4
+local FIXED = 6 -- how many fields each saga has that aren't written once
 local CHUNK = 1000 -- Lua's stack holds a few thousand values; even, so that pairs stay together
-local call, sub = redis.call, string.sub
+local call, find, sub = redis.call, string.find, string.sub
 local lanes, commits, tight = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local at = 5 + 4 * tonumber(ARGV[4])
 
@@ -22,55 +23,67 @@ for i = 1, lanes do
     lease = KEYS[k + 1], reserved = KEYS[k + 6],
     owned = found[1] == epoch and found[2] == nonce,
     number = tonumber(found[3]) or 0, accepted = 0, repeated = 0,
-    -- What is to be added to which key, and removed: members with their score, and members.
-    due = { key = KEYS[k + 2], add = {}, remove = {} },
-    ended = { key = KEYS[k + 3], add = {}, remove = {} },
-    index = { key = KEYS[k + 4], add = {}, remove = {} },
-    counts = KEYS[k + 5], moved = {},
+    due = KEYS[k + 2], ended = KEYS[k + 3], index = KEYS[k + 4], counts = KEYS[k + 5],
   }
   at = at + 2
 end
 
+-- Found in between two is not found.
 local function remembers(ops, op)
-  for i = 1, #ops, OP do
-    if sub(ops, i, i + OP - 1) == op then return true end
-  end
-  return false
+  local i = find(ops, op, 1, true)
+  while i and (i - 1) % OP ~= 0 do i = find(ops, op, i + 1, true) end
+  return i ~= nil
 end
 
 -- The fixed fields of a saga, then those that are written once.
 local function read(key, first, once)
-  local fields = { 'rev', 'ops', 'due', 'cell', 'keep', 'at' }
-  for j = 0, once - 1 do fields[7 + j] = ARGV[first + 2 * j] end
-  if #fields <= CHUNK then return call('HMGET', key, unpack(fields)) end
-  local found = {}
-  for from = 1, #fields, CHUNK do
-    local some = call('HMGET', key, unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
-    for j = 1, #some do found[from + j - 1] = some[j] end
+  local last = first + once - 1
+  local found = call('HMGET', key, 'rev', 'ops', 'due', 'cell', 'keep', 'at', unpack(ARGV, first, math.min(last, first + CHUNK - 1)))
+  for from = first + CHUNK, last, CHUNK do
+    local some = call('HMGET', key, unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
+    for j = 1, #some do found[FIXED + from - first + j] = some[j] end
   end
   return found
 end
 
--- Scores are texts: a number would be written out, and read again by the command.
-local function add(list, member, score)
-  local n = #list.add
-  list.add[n + 1], list.add[n + 2] = score or '0', member
+-- By key what is to be added to it, members with their score, and removed; and by key and cell how many sagas more it has.
+local added, removed, moved = {}, {}, {}
+
+local function of(lists, key)
+  local list = lists[key]
+  if not list then
+    list = {}
+    lists[key] = list
+  end
+  return list
 end
 
-local function remove(list, member) list.remove[#list.remove + 1] = member end
+-- Scores are texts: a number would be written out, and read again by the command.
+local function add(key, member, score)
+  local list = of(added, key)
+  local n = #list
+  list[n + 1], list[n + 2] = score or '0', member
+end
+
+local function remove(key, member)
+  local list = of(removed, key)
+  list[#list + 1] = member
+end
 
 -- Where a saga stands in an index; absent where it doesn't.
-local function move(list, from, to)
+local function move(key, from, to)
   if from == to then return end
-  if to then add(list, to) end
-  if from then remove(list, from) end
+  if to then add(key, to) end
+  if from then remove(key, from) end
 end
 
 local function is_open(cell) return sub(cell, -1) == '1' end
 
 -- What an accepted commit changes in its shard's keys.
 local function plan(l, found, ns, id, due, cell, keep, started, labels)
-  local member, was, at = ns .. ',' .. id, found[4], found[6] or started
+  local was = found[4]
+  if was == cell and found[3] == due and found[5] == keep then return end
+  local member, at = ns .. ',' .. id, found[6] or started
   local open, was_open = is_open(cell), was and is_open(was)
   local was_due = was_open and found[3] ~= '' and found[3]
   if open and due ~= '' then
@@ -89,8 +102,9 @@ local function plan(l, found, ns, id, due, cell, keep, started, labels)
     for label in string.gmatch(labels, '%x+') do add(l.index, 'l,' .. ns .. ',' .. label .. place) end
   end
   move(l.index, was and 'c,' .. was .. place, 'c,' .. cell .. place)
-  l.moved[cell] = (l.moved[cell] or 0) + 1
-  if was then l.moved[was] = (l.moved[was] or 0) - 1 end
+  local counts = of(moved, l.counts)
+  counts[cell] = (counts[cell] or 0) + 1
+  if was then counts[was] = (counts[was] or 0) - 1 end
 end
 
 -- New entries by commit; and by key what is known of a log, and the fields to be set in it.
@@ -120,6 +134,13 @@ local function append(mine)
   end
 end
 
+-- A field of a saga, where it is another than before; how long the list is then.
+local function set(fields, n, was, field, value)
+  if was == value then return n end
+  fields[n + 1], fields[n + 2] = field, value
+  return n + 2
+end
+
 -- A code with its value; for an accepted commit also the fields of its saga to be set.
 local function judge(key, mine)
   local l, ns, id, expected, next, op = lane[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4],
@@ -142,19 +163,21 @@ local function judge(key, mine)
     local j, next = misfit(mine)
     if j then return STALE_LOG + j - 1, next end
   end
-  local fields = {
-    'rev', next, 'ops', sub((found[2] or '') .. op, -OP * REMEMBERED), 'state', state, 'due', due, 'cell', cell, 'keep', keep,
-  }
-  local n, new = #fields, {}
-  for j = 0, once - 1 do
-    local field, value = ARGV[first + 2 * j], ARGV[first + 2 * j + 1]
-    local there = found[7 + j] or new[field]
+  local fields = { 'rev', next, 'ops', sub((found[2] or '') .. op, -OP * REMEMBERED), 'state', state }
+  -- Most commits change none of these.
+  local n = set(fields, 6, found[3], 'due', due)
+  n = set(fields, n, found[4], 'cell', cell)
+  n = set(fields, n, found[5], 'keep', keep)
+  local new = {}
+  for j = 1, once do
+    local field, value = ARGV[first + j - 1], ARGV[first + once + j - 1]
+    local there = found[FIXED + j] or new[field]
     if not there then
       new[field] = value
       fields[n + 1], fields[n + 2] = field, value
       n = n + 2
     elseif there ~= value then
-      return OVERWRITE, j
+      return OVERWRITE, j - 1
     end
   end
   if not found[1] then
@@ -178,12 +201,6 @@ local function in_chunks(command, key, values)
   end
 end
 
--- The new places are added before the old ones go, so that no key is ever empty in between.
-local function change(list)
-  in_chunks('ZADD', list.key, list.add)
-  in_chunks('ZREM', list.key, list.remove)
-end
-
 for i = 1, lanes do
   local l = lane[i]
   if l.accepted > 0 then call('HINCRBY', l.lease, 'commits', l.accepted) end
@@ -200,13 +217,12 @@ for key, log in pairs(logs) do
     in_chunks('HSET', key, log.fields)
   end
 end
-for i = 1, lanes do
-  local l = lane[i]
-  change(l.due)
-  change(l.ended)
-  change(l.index)
-  for cell, by in pairs(l.moved) do
-    if by ~= 0 and call('HINCRBY', l.counts, cell, by) == 0 then call('HDEL', l.counts, cell) end
+-- The new places come before the old ones go, so that no key is ever empty in between.
+for key, list in pairs(added) do in_chunks('ZADD', key, list) end
+for key, list in pairs(removed) do in_chunks('ZREM', key, list) end
+for key, counts in pairs(moved) do
+  for cell, by in pairs(counts) do
+    if by ~= 0 and call('HINCRBY', key, cell, by) == 0 then call('HDEL', key, cell) end
   end
 end
 return answers
