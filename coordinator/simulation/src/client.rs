@@ -42,7 +42,7 @@ pub(crate) async fn run(world: Arc<World>, plan: SagaPlan) {
         sleep(at.saturating_sub(before)).await;
         before = *at;
         let answer = world.wish(&key, &definition, *wish, "client").await;
-        world.trace.note(format_args!("{key} asked to {wish:?}: {answer}"));
+        world.trace.note(format_args!("{key} asked to {wish}: {answer}"));
     }
 }
 

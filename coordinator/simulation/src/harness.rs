@@ -95,7 +95,7 @@ impl Run<'_> {
             world.knows(&self.library.register_all(name, &world.store).await);
         }
         for plan in plans.clone() {
-            world.trace.note(format_args!("{plan:?}"));
+            world.trace.note(format_args!("{plan}"));
             world.run(client::run(world.clone(), plan));
         }
         let rested = Mutex::default();

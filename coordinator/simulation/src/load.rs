@@ -2,6 +2,7 @@
 //!
 //! Only plans: `client.rs` carries them out. Invariant: a plan follows from its seed alone.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -53,6 +54,44 @@ pub struct SagaPlan {
     pub at: Duration,
     /// What is asked of it, and how long after its start.
     pub wishes: Vec<(Duration, Wish)>,
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancel => "cancel it",
+            Self::Pause => "pause it",
+            Self::Resume => "resume it",
+            Self::Retry => "retry it",
+            Self::Acknowledge => "acknowledge it",
+            Self::Repin => "repin it",
+            Self::Hold => "pause its definition",
+            Self::Release => "resume its definition",
+            Self::ForceStop => "force-stop it",
+        })
+    }
+}
+
+/// As the first lines of a history show it.
+impl fmt::Display for SagaPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, definition, refuse, pend, version, input, express, at, wishes } = self;
+        write!(f, "plan: {id} of {definition}")?;
+        version.map_or(Ok(()), |version| write!(f, " version {version}"))?;
+        write!(f, " is started at {} ms", at.as_millis())?;
+        match input {
+            Some(input) => write!(f, " with {input}")?,
+            None if *express => {}
+            None => f.write_str(", not express")?,
+        }
+        if !refuse.is_empty() {
+            write!(f, "; refused: {refuse}")?;
+        }
+        if !pend.is_empty() {
+            write!(f, "; answered later: {pend}")?;
+        }
+        wishes.iter().try_for_each(|(after, wish)| write!(f, "; after {} ms: {wish}", after.as_millis()))
+    }
 }
 
 impl SagaPlan {

@@ -3,6 +3,7 @@
 //! What they want they want once: who isn't answered asks again, and so do some who are. Invariant: an answer is believed only
 //! where the coordinator gave it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl World {
                     None => continue,
                 },
             };
-            self.trace.note(format_args!("{key}, operator: {manner:?}: {answer}"));
+            self.trace.note(format_args!("{key}, operator: {manner}: {answer}"));
         }
     }
 
@@ -132,6 +133,16 @@ pub(crate) enum Manner {
     GiveUp,
     /// Says what became of it.
     State,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wish(wish) => wish.fmt(f),
+            Self::GiveUp => f.write_str("skip what is stuck"),
+            Self::State => f.write_str("say what became of it"),
+        }
+    }
 }
 
 /// The answer, unless it says that nobody knows or somebody else does.

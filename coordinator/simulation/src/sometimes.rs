@@ -44,12 +44,12 @@ pub const SOMETIMES: [(&str, &[&str]); 40] = [
     ("a query found nothing", &["query attempt", "arrived", "NotFound"]),
     ("a confirm was called", &["confirm attempt", "arrived", "Ok("]),
     ("a start was acknowledged by a repeat", &["acknowledged, new: false"]),
-    ("a saga turned back because it was cancelled", &["asked to Cancel: changed: true"]),
-    ("a saga was moved to another version", &["Repin", "changed: true"]),
-    ("a definition was held", &["asked to Hold: changed: true"]),
-    ("a saga was stopped where it stood", &["asked to ForceStop: changed: true"]),
-    ("an operator's retry was taken", &["operator: Wish(Retry)", "changed: true"]),
-    ("an operator looked after a stuck saga", &["operator: Wish(Acknowledge)", "changed: true"]),
+    ("a saga turned back because it was cancelled", &["asked to cancel it: changed: true"]),
+    ("a saga was moved to another version", &["repin it: changed: true"]),
+    ("a definition was held", &["asked to pause its definition: changed: true"]),
+    ("a saga was stopped where it stood", &["asked to force-stop it: changed: true"]),
+    ("an operator's retry was taken", &["operator: retry it: changed: true"]),
+    ("an operator looked after a stuck saga", &["operator: acknowledge it: changed: true"]),
     ("an operator gave an operation up or said what became of it", &["operator: ", "changed: true"]),
 ];
 
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_trace_in_which_nothing_happens_shows_nothing() {
         assert!(!seen(&["      0 node 1 starts on machine 1".to_owned()]).contains(&true));
-        let told = seen(&["      7 s0, operator: Wish(Retry): changed: true".to_owned()]);
+        let told = seen(&["      7 s0, operator: retry it: changed: true".to_owned()]);
         assert_eq!(told.iter().filter(|seen| **seen).count(), 2, "a retry is one of the things that an operator does");
     }
 }
