@@ -17,7 +17,7 @@ const BUGS: &[(&str, &str, &str)] = &[
     ("redis_no_epoch_check", "found[1] == epoch and found[2] == nonce", "found[2] == nonce"),
     ("redis_no_nonce_check", "found[1] == epoch and found[2] == nonce", "found[1] == epoch"),
     ("redis_no_revision_check", "if is ~= expected then", "if false then"),
-    ("redis_count_not_moved", "  if was then l.moved[was] = (l.moved[was] or 0) - 1 end\n", ""),
+    ("redis_count_not_moved", "  if was then counts[was] = (counts[was] or 0) - 1 end\n", ""),
     ("redis_no_op_id", "found[2] and remembers(found[2], op)", "false"),
     (
         "redis_time_to_live",
