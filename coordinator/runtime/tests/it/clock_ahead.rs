@@ -2,20 +2,18 @@
 //!
 //! Invariant: a call's time limit is never more than the operation's policy says, whoever wrote down until when it may take.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Directory, ParticipantCaller};
 use amends_runtime::seam::{Clock, Entropy, Seams};
-use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
-use amends_store::{MemoryStore, Store as _};
+use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig};
+use amends_store::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::watch;
+
+use crate::echo;
 
 const DEFINITION: &str = "
 saga: once
@@ -64,15 +62,9 @@ impl Entropy for Chance {
 }
 
 async fn store() -> Arc<MemoryStore> {
-    let folder = tempfile::tempdir().expect("a folder");
     let clock = Seams::system();
     let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
-    let echo = ParticipantName::parse("echo").expect("a name");
-    let participants = BTreeMap::from([(echo, crate::stale_epoch::descriptors(folder.path()))]);
-    let document = amends_definition::parse(DEFINITION, Format::Yaml, "once.saga.yaml").expect("a definition");
-    let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
-    let (namespace, name) = (Namespace::default_namespace(), DefinitionName::parse("once").expect("a name"));
-    store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+    echo::register(&*store, "once", DEFINITION, "echo").await;
     store
 }
 
@@ -98,16 +90,7 @@ async fn a_call_that_is_taken_over_from_a_clock_ahead_ends_in_its_own_time() {
     let own = Seams::system();
     let ahead = Seams::new(Arc::new(Ahead(own.clone())), Arc::new(Chance(own.clone())));
     let mut first = node(&store, &silent, ahead).await;
-    let start = Start {
-        key: SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("s").expect("an id") },
-        definition: DefinitionName::parse("once").expect("a name"),
-        version: None,
-        input: Payload::json("{}"),
-        labels: Vec::new(),
-        principal: "test".to_owned(),
-        traceparent: String::new(),
-    };
-    first.coordinator().start(start).await.expect("accepted");
+    first.coordinator().start(echo::start_of("s", "once", "{}")).await.expect("accepted");
     let mut calls = async |count: usize| {
         let many = limits.wait_for(|limits| limits.len() >= count);
         tokio::time::timeout(PATIENCE, many).await.expect("called").expect("it is there").clone()

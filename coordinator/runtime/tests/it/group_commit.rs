@@ -1,28 +1,19 @@
 //! One fsync serves many sagas: counted, on the embedded store, with hundreds in flight.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
+use amends_engine::ids::{Namespace, ParticipantName};
 use amends_engine::saga::Phase;
-use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, ParticipantCaller, Registration, Reply};
 use amends_runtime::seam::Seams;
-use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
-use amends_store::{OpenOptions, SqliteStore, Store as _};
+use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig};
+use amends_store::{OpenOptions, SqliteStore};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-const PROTO: &str = "
-syntax = \"proto3\";
-package echo.v1;
-service Echo { rpc Say(Text) returns (Text); }
-message Text { string text = 1; }
-";
+use crate::echo;
 
 const DEFINITION: &str = "
 saga: chain
@@ -59,20 +50,13 @@ impl ParticipantCaller for Echo {
     }
 }
 
-fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
-    std::fs::write(folder.join("echo.proto"), PROTO).expect("written");
-    let mut compiler = protox::Compiler::new([folder]).expect("a compiler");
-    compiler.open_file("echo.proto").expect("valid");
-    compiler.encode_file_descriptor_set().into()
-}
-
 /// All are to be called at once, which is more than a participant gets by default.
-fn without_limits(namespace: &Namespace) -> Arc<Directory> {
+fn without_limits() -> Arc<Directory> {
     let directory = Directory::new();
     let endpoint = Endpoint::parse("http://echo:1").expect("an address");
     let mut echo = Registration::new(vec![endpoint], false, Codes::new(), None).expect("a registration");
     echo.limits.concurrency = 1_000;
-    directory.put(namespace.clone(), ParticipantName::parse("echo").expect("name"), echo);
+    directory.put(Namespace::default_namespace(), ParticipantName::parse("echo").expect("name"), echo);
     Arc::new(directory)
 }
 
@@ -81,17 +65,13 @@ async fn one_sync_serves_many_sagas() {
     const SAGAS: u64 = 400;
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(SqliteStore::open(OpenOptions::new(folder.path().join("data"))).expect("a store"));
-    let participants = BTreeMap::from([(ParticipantName::parse("echo").expect("name"), descriptors(folder.path()))]);
-    let document = amends_definition::parse(DEFINITION, Format::Yaml, "chain.saga.yaml").expect("a definition");
-    let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
-    let (namespace, name) = (Namespace::default_namespace(), DefinitionName::parse("chain").expect("name"));
-    store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+    echo::register(&*store, "chain", DEFINITION, "echo").await;
     let caller = Arc::new(Echo { waiting: AtomicU64::new(0), gate: Semaphore::new(0) });
     let node = Node::start(NodeParts {
         config: RuntimeConfig::default(),
         store: store.clone(),
         caller: caller.clone(),
-        directory: without_limits(&namespace),
+        directory: without_limits(),
         peers: Arc::new(Alone),
         seams: Seams::system(),
         telemetry: Arc::default(),
@@ -101,17 +81,8 @@ async fn one_sync_serves_many_sagas() {
     let before = store.stats();
     let runs = (0..SAGAS).map(|number| {
         let coordinator = node.coordinator().clone();
-        let key =
-            SagaKey { namespace: namespace.clone(), id: SagaId::parse(&format!("saga-{number}")).expect("an id") };
-        let start = Start {
-            key: key.clone(),
-            definition: name.clone(),
-            version: None,
-            input: Payload::json("{}"),
-            labels: Vec::new(),
-            principal: "test".to_owned(),
-            traceparent: String::new(),
-        };
+        let start = echo::start_of(&format!("saga-{number}"), "chain", "{}");
+        let key = start.key.clone();
         async move {
             coordinator.start(start).await.expect("accepted");
             coordinator.wait(&key, Duration::from_secs(60)).await.expect("there").saga.state.phase

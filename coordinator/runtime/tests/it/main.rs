@@ -3,6 +3,7 @@
 mod alerts;
 mod batch;
 mod clock_ahead;
+mod echo;
 mod group_commit;
 mod http;
 mod participant;

@@ -3,30 +3,21 @@
 //! Invariant: it is never read as a refusal and uses up no attempt, whatever the policy; the owner asks for a newer epoch, once, and
 //! where that doesn't help only the sagas that it is said of wait.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
+use amends_engine::ids::SagaKey;
 use amends_engine::outcome::{Doubt, OutcomeKind};
-use amends_engine::payload::Payload;
 use amends_engine::saga::Phase;
 use amends_engine::standing::{WaitingReason, waiting};
-use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Code, Directory, ErrorInfo, ParticipantCaller, Reply, Status};
 use amends_runtime::seam::Seams;
-use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
-use amends_store::{MemoryStore, Store as _};
+use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig};
+use amends_store::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-const PROTO: &str = "
-syntax = \"proto3\";
-package echo.v1;
-service Echo { rpc Say(Text) returns (Text); }
-message Text { string text = 1; }
-";
+use crate::echo;
 
 /// One attempt each: an answer that used one up would turn the saga back.
 const DEFINITION: &str = "
@@ -82,16 +73,10 @@ struct World {
 
 impl World {
     async fn new(seen: Option<u64>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let seams = Seams::system();
         let clock = seams.clone();
         let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
-        let echo = ParticipantName::parse("echo").expect("a name");
-        let participants = BTreeMap::from([(echo, descriptors(folder.path()))]);
-        let document = amends_definition::parse(DEFINITION, Format::Yaml, "once.saga.yaml").expect("a definition");
-        let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
-        let (namespace, name) = (Namespace::default_namespace(), DefinitionName::parse("once").expect("a name"));
-        store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+        echo::register(&*store, "once", DEFINITION, "echo").await;
         let (sender, epochs) = watch::channel(Vec::new());
         let barrier = Arc::new(Barrier { seen: Mutex::new(seen), epochs: sender });
         let parts = NodeParts {
@@ -107,18 +92,8 @@ impl World {
     }
 
     async fn start(&self, id: &str) -> SagaKey {
-        let key = SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse(id).expect("an id") };
-        let start = Start {
-            key: key.clone(),
-            definition: DefinitionName::parse("once").expect("a name"),
-            version: None,
-            input: Payload::json("{}"),
-            labels: Vec::new(),
-            principal: "test".to_owned(),
-            traceparent: String::new(),
-        };
-        self.node.coordinator().start(start).await.expect("accepted");
-        key
+        self.node.coordinator().start(echo::start_of(id, "once", "{}")).await.expect("accepted");
+        echo::key(id)
     }
 
     async fn phase(&self, key: &SagaKey) -> Phase {
@@ -130,13 +105,6 @@ impl World {
         let many = self.epochs.wait_for(|epochs| epochs.len() >= count);
         tokio::time::timeout(PATIENCE, many).await.expect("calls").expect("it is there").clone()
     }
-}
-
-pub(crate) fn descriptors(folder: &std::path::Path) -> bytes::Bytes {
-    std::fs::write(folder.join("echo.proto"), PROTO).expect("written");
-    let mut compiler = protox::Compiler::new([folder]).expect("a compiler");
-    compiler.open_file("echo.proto").expect("valid");
-    compiler.encode_file_descriptor_set().into()
 }
 
 /// As after a restored backup whose epochs fell back: a newer epoch helps, at once.

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, Operation, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
+use amends_engine::ids::{Namespace, Operation, ParticipantName};
 use amends_engine::saga::By;
 use amends_engine::time::Timestamp;
 use amends_runtime::alerts::{Alerts, EventType, Post, Posted, Settings, Target, Webhook};
@@ -21,12 +19,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-const PROTO: &str = "
-syntax = \"proto3\";
-package echo.v1;
-service Echo { rpc Say(Text) returns (Text); }
-message Text { string text = 1; }
-";
+use crate::echo;
+pub(super) use crate::echo::key;
 
 /// What the second step's refusal undoes is one attempt away from being stuck.
 const DEFINITION: &str = "
@@ -191,12 +185,7 @@ impl World {
         let seams = Seams::new(Arc::new(VirtualClock(start)), Arc::new(Numbers::default()));
         let clock = seams.clone();
         let store = Arc::new(MemoryStore::new(shards, Arc::new(move || clock.now())));
-        let folder = tempfile::tempdir().unwrap();
-        let participants = BTreeMap::from([(ParticipantName::parse("echo").unwrap(), descriptors(folder.path()))]);
-        let document = amends_definition::parse(DEFINITION, Format::Yaml, "pair.saga.yaml").unwrap();
-        let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).unwrap();
-        let name = DefinitionName::parse("pair").unwrap();
-        store.put_definition(&Namespace::default_namespace(), &name, body.encode(), "t", Timestamp(1)).await.unwrap();
+        echo::register(&*store, "pair", DEFINITION, "echo").await;
         let receivers =
             Arc::new(Receivers { acts: watch::Sender::default(), received: watch::Sender::default(), clock: start });
         let settings = Settings {
@@ -303,27 +292,8 @@ impl World {
     }
 }
 
-fn descriptors(folder: &std::path::Path) -> Bytes {
-    std::fs::write(folder.join("echo.proto"), PROTO).unwrap();
-    let mut compiler = protox::Compiler::new([folder]).unwrap();
-    compiler.open_file("echo.proto").unwrap();
-    compiler.encode_file_descriptor_set().into()
-}
-
-pub(super) fn key(id: &str) -> SagaKey {
-    SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse(id).unwrap() }
-}
-
 pub(super) fn start(id: &str) -> Start {
-    Start {
-        key: key(id),
-        definition: DefinitionName::parse("pair").unwrap(),
-        version: None,
-        input: Payload::json(INPUT),
-        labels: Vec::new(),
-        principal: "test".to_owned(),
-        traceparent: String::new(),
-    }
+    echo::start_of(id, "pair", INPUT)
 }
 
 /// Starts a saga and waits until it has ended or is stuck.

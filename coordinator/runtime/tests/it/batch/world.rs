@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
+use amends_engine::ids::{Namespace, SagaId, SagaKey};
 use amends_engine::saga::By;
 use amends_engine::standing::{self, StatusWord};
 use amends_engine::time::Timestamp;
@@ -18,13 +16,15 @@ use amends_runtime::batch::{
 };
 use amends_runtime::participant::{Answer, Call, Code, Directory, ParticipantCaller, Reply, Status};
 use amends_runtime::seam::{Clock, Entropy, Seams};
-use amends_runtime::{Alone, Answered, Ask, Coordinator, Node, NodeParts, Place, RequestError, RuntimeConfig, Start};
+use amends_runtime::{Alone, Answered, Ask, Coordinator, Node, NodeParts, Place, RequestError, RuntimeConfig};
 use amends_store::redis::{Address, RedisOptions};
 use amends_store::sqlite::OpenOptions;
 use amends_store::{Filter, MemoryStore, RedisStore, ShardId, SqliteStore, Store, record};
 use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
+
+use crate::echo;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Calls that may be under way when they are counted.
@@ -149,7 +149,7 @@ impl World {
         pause: Duration,
         seams: impl Iterator<Item = Seams>,
     ) -> Self {
-        register(&*store).await;
+        echo::register(&*store, "once", DEFINITION, "echo").await;
         let mut world = Self { nodes: Vec::new(), store, echo: Arc::default(), pause, _ground: ground };
         for (number, seams) in seams.enumerate() {
             let parts = NodeParts {
@@ -194,7 +194,7 @@ impl World {
     }
 
     pub(crate) fn key(number: usize) -> SagaKey {
-        SagaKey { namespace: Self::namespace(), id: SagaId::parse(&format!("order-{number}")).expect("an id") }
+        echo::key(&format!("order-{number}"))
     }
 
     /// Of the last node, which no test kills.
@@ -205,16 +205,7 @@ impl World {
     async fn start(&self, key: &SagaKey) {
         loop {
             for node in &self.nodes {
-                let start = Start {
-                    key: key.clone(),
-                    definition: DefinitionName::parse("once").expect("a name"),
-                    version: None,
-                    input: Payload::json("{}"),
-                    labels: Vec::new(),
-                    principal: "test".to_owned(),
-                    traceparent: String::new(),
-                };
-                match node.coordinator().start(start).await {
+                match node.coordinator().start(echo::start_of(key.id.as_str(), "once", "{}")).await {
                     Ok(_) => return,
                     // On a busy machine a lease may run out; the same start is the same saga.
                     Err(RequestError::Elsewhere(_) | RequestError::Unavailable(_)) => {}
@@ -346,14 +337,4 @@ impl World {
 
 pub(crate) fn ids(count: usize) -> Vec<SagaId> {
     (0..count).map(|number| World::key(number).id).collect()
-}
-
-async fn register(store: &dyn Store) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let echo = ParticipantName::parse("echo").expect("a name");
-    let participants = BTreeMap::from([(echo, crate::stale_epoch::descriptors(folder.path()))]);
-    let document = amends_definition::parse(DEFINITION, Format::Yaml, "once.saga.yaml").expect("a definition");
-    let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
-    let (namespace, name) = (World::namespace(), DefinitionName::parse("once").expect("a name"));
-    store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
 }
