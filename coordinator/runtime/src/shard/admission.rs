@@ -23,7 +23,7 @@ use super::supervise::Shared;
 #[derive(Debug)]
 enum Held {
     /// It is in the queue.
-    Waits(#[expect(dead_code, reason = "kept so that its place is kept")] Ticket),
+    Waits(Ticket),
     /// Its turn has come; its attempt hasn't begun yet.
     MayGo(Permit),
     /// Its definition is paused.
@@ -37,9 +37,9 @@ pub(crate) struct Admissions {
     permits: BTreeMap<CallId, Permit>,
 }
 
-/// What of it is kept of a saga that sleeps: no more than it is.
+/// What of it is kept of a saga that sleeps: its places in queues. What its definition holds back is asked for anew.
 #[derive(Debug)]
-pub(crate) struct Kept(Box<[((StepIndex, Operation), Held)]>);
+pub(crate) struct Kept(Box<[Ticket]>);
 
 /// Where to ask.
 pub(crate) struct Door<'a> {
@@ -55,14 +55,19 @@ impl<'a> Door<'a> {
 }
 
 impl Admissions {
-    /// For a saga that goes to sleep. It has no permits.
+    /// For a saga that goes to sleep. It has no permits, and nothing of it may go.
     pub(crate) fn keep(self) -> Kept {
-        Kept(self.held.into_iter().collect())
+        let places = self.held.into_values().filter_map(|held| match held {
+            Held::Waits(ticket) => Some(ticket),
+            Held::MayGo(_) | Held::Paused => None,
+        });
+        Kept(places.collect())
     }
 
     /// For a saga that wakes.
     pub(crate) fn again(kept: Kept) -> Self {
-        Self { held: kept.0.into_iter().collect(), permits: BTreeMap::new() }
+        let held = kept.0.into_iter().map(|ticket| (ticket.operation(), Held::Waits(ticket)));
+        Self { held: held.collect(), permits: BTreeMap::new() }
     }
 
     /// Whether an attempt may begin now. Where it may not, its saga is told when it may.

@@ -106,7 +106,7 @@ pub(crate) enum ShardEvent {
     /// A call ended.
     Answered { key: SagaKey, event: Event },
     /// An attempt that was held back may begin.
-    Admitted { who: Who, permit: Permit },
+    Admitted { who: Arc<Who>, permit: Permit },
     /// The saga's definition isn't paused any more.
     Released { key: SagaKey },
     /// Commits were made, or not.

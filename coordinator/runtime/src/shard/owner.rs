@@ -173,7 +173,7 @@ impl<'a> Owner<'a> {
         match event {
             ShardEvent::Answered { key, event } if says_so(&event) && self.gives_up(&key, now) => {}
             ShardEvent::Answered { key, event } => self.work(&key, Work::event(event)),
-            ShardEvent::Admitted { who, permit } => self.admitted(who, permit),
+            ShardEvent::Admitted { who, permit } => self.admitted(&who, permit),
             ShardEvent::Released { key } => self.released(&key),
             ShardEvent::Committed(results) => {
                 for (key, result) in results {
@@ -208,15 +208,15 @@ impl<'a> Owner<'a> {
     }
 
     /// An attempt that was held back may begin: as if its time had come now.
-    fn admitted(&mut self, (key, step, operation): Who, permit: Permit) {
+    fn admitted(&mut self, (key, step, operation): &Who, permit: Permit) {
         if self.leaving.is_some() {
             return;
         }
-        if crate::planted::is("sleeper_forgotten") && self.asleep.contains_key(&key) {
+        if crate::planted::is("sleeper_forgotten") && self.asleep.contains_key(key) {
             return;
         }
-        if self.with_admissions(&key, |admissions| admissions.may_go(step, operation, permit)) == Some(true) {
-            self.work(&key, Work::event(Event::Due));
+        if self.with_admissions(key, |admissions| admissions.may_go(*step, *operation, permit)) == Some(true) {
+            self.work(key, Work::event(Event::Due));
         }
     }
 

@@ -14,6 +14,8 @@ use tokio::time::sleep;
 
 use world::{FEW, SECOND, World};
 
+pub(crate) use world::{Counter, Virtual};
+
 fn retry() -> Action {
     Action::Retry { step: None }
 }

@@ -1,6 +1,7 @@
 //! Integration tests of the runtime, in one binary.
 
 mod alerts;
+mod asleep;
 mod batch;
 mod clock_ahead;
 mod echo;

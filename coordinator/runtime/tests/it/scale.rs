@@ -16,7 +16,7 @@ use amends_store::{RedisStore, SqliteStore, Store};
 
 use tokio::time::Instant;
 
-use world::{AWAKE_MAX, SHARDS, World, number, resident_mib};
+use world::{SHARDS, World, awake_max, number, resident_mib};
 
 /// Most memory of a process that has a million sagas waiting.
 const MEMORY_MAX_MIB: u64 = 1_024;
@@ -53,7 +53,7 @@ async fn many_wait(name: &str, empty: Arc<dyn Store>, store: Arc<dyn Store>) {
          ({percent:.0} %); asleep {}",
         waits.asleep
     );
-    let awake = u64::from(SHARDS) * AWAKE_MAX as u64;
+    let awake = u64::from(SHARDS) * awake_max();
     assert!(waits.asleep + awake >= world::queued_of(sagas), "{waits:?}: more are awake than may be");
     assert!(waits.moving >= world::queued_of(sagas), "{waits:?}: what sleeps isn't counted");
     if asserts() {

@@ -169,7 +169,7 @@ impl<T> Gate<T> {
 
     /// Puts somebody into the queue; [`Gate::pump`] says whose turn it is.
     pub(crate) fn ask(&mut self, ask: Ask<T>, now: Timestamp) {
-        self.queue.put((Class::of(ask.who.2), ask.retry), ask, now);
+        self.queue.put(Class::of(ask.who.2), ask, now);
     }
 
     /// Somebody no longer wants to call.

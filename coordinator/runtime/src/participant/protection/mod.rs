@@ -25,7 +25,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use amends_engine::ids::{Namespace, ParticipantName, SagaKey};
+use amends_engine::ids::{Namespace, Operation, ParticipantName, StepIndex};
 use amends_engine::standing::WaitingReason;
 use amends_engine::time::Timestamp;
 use tokio::sync::{Notify, mpsc};
@@ -54,12 +54,15 @@ pub(crate) type Whom = (Namespace, ParticipantName);
 
 type Events = mpsc::UnboundedSender<ShardEvent>;
 
+/// Whoever waits has a share of the key.
+type Gates = BTreeMap<Arc<Whom>, Gate<Events>>;
+
 /// All participants' gates on one node.
 pub(crate) struct Protection {
     directory: Arc<Directory>,
     cluster: Arc<Cluster>,
     seams: Seams,
-    gates: Mutex<BTreeMap<Whom, Gate<Events>>>,
+    gates: Mutex<Gates>,
     /// Somebody has begun to wait, or may go on sooner than was thought.
     changed: Notify,
 }
@@ -92,8 +95,8 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) struct Permit {
     protection: Arc<Protection>,
-    whom: Whom,
-    saga: SagaKey,
+    whom: Arc<Whom>,
+    who: Arc<Who>,
     grant: Grant,
     health: Health,
 }
@@ -107,8 +110,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let (whom, saga, grant, health) = (&self.whom, &self.saga, self.grant, self.health);
-        self.protection.with(whom, |gate, now| gate.ended(grant, health, saga, now));
+        let (grant, health) = (self.grant, self.health);
+        self.protection.with(&self.whom, |gate, now| gate.ended(grant, health, &self.who.0, now));
     }
 }
 
@@ -116,8 +119,15 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     protection: Arc<Protection>,
-    whom: Whom,
-    who: Who,
+    whom: Arc<Whom>,
+    who: Arc<Who>,
+}
+
+impl Ticket {
+    /// Which operation waits.
+    pub(crate) fn operation(&self) -> (StepIndex, Operation) {
+        (self.who.1, self.who.2)
+    }
 }
 
 impl Drop for Ticket {
@@ -132,7 +142,7 @@ impl Protection {
         Self { directory, cluster, seams, gates: Mutex::default(), changed: Notify::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Whom, Gate<Events>>> {
+    fn lock(&self) -> MutexGuard<'_, Gates> {
         // A gate's change that panicked may have left it odd, never unsafe: at worst a slot is lost.
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,19 +156,20 @@ impl Protection {
     /// Asks for a call. Where it can't be made now, `events` is told when it can.
     pub(crate) fn ask(self: &Arc<Self>, wanted: Wanted, events: &Events) -> Admission {
         let Wanted { whom, who, due, retry } = wanted;
-        let (now, limits) = (self.seams.now(), self.limits(&whom));
+        let (now, limits, who) = (self.seams.now(), self.limits(&whom), Arc::new(who));
         let ask = Ask { who: who.clone(), due, retry, with: events.clone() };
-        let mut granted = {
+        let (whom, mut granted) = {
             let mut gates = self.lock();
+            let whom = gates.get_key_value(&whom).map_or_else(|| Arc::new(whom.clone()), |(known, _)| known.clone());
             let gate = gates.entry(whom.clone()).or_insert_with(|| Gate::new(limits.clone(), now));
             gate.configure(limits, now);
             gate.ask(ask, now);
-            gate.pump(now)
+            (whom, gate.pump(now))
         };
-        let mine = granted.iter().position(|(ask, _)| ask.who == who).map(|place| granted.swap_remove(place));
+        let mine = granted.iter().position(|(ask, _)| Arc::ptr_eq(&ask.who, &who)).map(|at| granted.swap_remove(at));
         self.tell(&whom, granted);
         match mine {
-            Some((_, grant)) => Admission::Now(self.permit(&whom, &who.0, grant)),
+            Some((_, grant)) => Admission::Now(self.permit(&whom, who, grant)),
             None => {
                 self.changed.notify_one();
                 Admission::Later(Ticket { protection: self.clone(), whom, who })
@@ -166,12 +177,12 @@ impl Protection {
         }
     }
 
-    fn permit(self: &Arc<Self>, whom: &Whom, saga: &SagaKey, grant: Grant) -> Permit {
-        Permit { protection: self.clone(), whom: whom.clone(), saga: saga.clone(), grant, health: Health::Silent }
+    fn permit(self: &Arc<Self>, whom: &Arc<Whom>, who: Arc<Who>, grant: Grant) -> Permit {
+        Permit { protection: self.clone(), whom: whom.clone(), who, grant, health: Health::Silent }
     }
 
     /// Changes a gate, and tells those whose turn it is then.
-    fn with(self: &Arc<Self>, whom: &Whom, change: impl FnOnce(&mut Gate<Events>, Timestamp)) {
+    fn with(self: &Arc<Self>, whom: &Arc<Whom>, change: impl FnOnce(&mut Gate<Events>, Timestamp)) {
         let now = self.seams.now();
         let (granted, waited_for) = {
             let mut gates = self.lock();
@@ -185,12 +196,30 @@ impl Protection {
         self.tell(whom, granted);
     }
 
-    fn tell(self: &Arc<Self>, whom: &Whom, granted: Vec<(Ask<Events>, Grant)>) {
-        for (Ask { who, with, .. }, grant) in granted {
-            let permit = self.permit(whom, &who.0, grant);
-            // The tenure may be over; then the permit comes back and ends.
-            let _ = with.send(ShardEvent::Admitted { who, permit });
+    /// Whoever's tenure is over gives their turn back here: given back by the end of a permit, each would be inside the last one's, as
+    /// deep as the queue of a lost shard is long.
+    fn tell(self: &Arc<Self>, whom: &Arc<Whom>, granted: Vec<(Ask<Events>, Grant)>) {
+        let mut granted = granted;
+        while !granted.is_empty() {
+            let (gone, here): (Vec<_>, Vec<_>) = granted.into_iter().partition(|(ask, _)| ask.with.is_closed());
+            for (Ask { who, with, .. }, grant) in here {
+                let permit = self.permit(whom, who.clone(), grant);
+                // The tenure may be over by now; then the permit comes back and ends.
+                let _ = with.send(ShardEvent::Admitted { who, permit });
+            }
+            granted = if gone.is_empty() { Vec::new() } else { self.give_back(whom, &gone) };
         }
+    }
+
+    /// Ends the turns of those who are gone; whose turn it is then.
+    fn give_back(&self, whom: &Whom, gone: &[(Ask<Events>, Grant)]) -> Vec<(Ask<Events>, Grant)> {
+        let now = self.seams.now();
+        let mut gates = self.lock();
+        let Some(gate) = gates.get_mut(whom) else { return Vec::new() };
+        for (ask, grant) in gone {
+            gate.ended(*grant, Health::Silent, &ask.who.0, now);
+        }
+        gate.pump(now)
     }
 
     /// Lets those go on whose time has come. Never ends.
@@ -214,7 +243,7 @@ impl Protection {
     /// One round; says when the next is due, if somebody waits.
     fn look(self: &Arc<Self>) -> Option<Timestamp> {
         let now = self.seams.now();
-        let waited: Vec<Whom> = {
+        let waited: Vec<Arc<Whom>> = {
             let gates = self.lock();
             gates.iter().filter(|(_, gate)| gate.is_waited_for()).map(|(whom, _)| whom.clone()).collect()
         };
@@ -253,7 +282,10 @@ impl Protection {
     pub(crate) fn standing(&self, whom: &Whom) -> Standing {
         let (now, limits) = (self.seams.now(), self.limits(whom));
         let mut gates = self.lock();
-        let gate = gates.entry(whom.clone()).or_insert_with(|| Gate::new(limits.clone(), now));
+        let gate = match gates.get_mut(whom) {
+            Some(gate) => gate,
+            None => gates.entry(Arc::new(whom.clone())).or_insert_with(|| Gate::new(limits.clone(), now)),
+        };
         gate.configure(limits, now);
         gate.standing(now)
     }
@@ -261,7 +293,7 @@ impl Protection {
     /// How every participant that was called is called now: for metrics.
     pub(crate) fn all(&self) -> Vec<(Whom, Standing)> {
         let now = self.seams.now();
-        self.lock().iter().map(|(whom, gate)| (whom.clone(), gate.standing(now))).collect()
+        self.lock().iter().map(|(whom, gate)| (Whom::clone(whom), gate.standing(now))).collect()
     }
 
     /// How many living nodes share the limits.
@@ -269,3 +301,6 @@ impl Protection {
         self.cluster.table.living()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! It decides nothing. Invariant: there is one place per operation of a saga, and who leaves or is taken leaves nothing behind.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use amends_engine::ids::{Operation, SagaKey, StepIndex};
 use amends_engine::time::Timestamp;
@@ -28,7 +29,7 @@ pub(super) type Place = (Timestamp, u64);
 /// Somebody who wants to call.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask<T> {
-    pub(crate) who: Who,
+    pub(crate) who: Arc<Who>,
     /// Since when the attempt is due.
     pub(crate) due: Timestamp,
     /// Whether an earlier attempt may have arrived and wasn't answered well.
@@ -37,17 +38,19 @@ pub(crate) struct Ask<T> {
     pub(crate) with: T,
 }
 
+/// A million of them may wait: what their place says isn't kept again, and who it is only once.
 #[derive(Debug)]
 struct Waiting<T> {
     since: Timestamp,
-    ask: Ask<T>,
+    who: Arc<Who>,
+    with: T,
 }
 
 /// The queue before one participant.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     lanes: BTreeMap<Lane, BTreeMap<Place, Waiting<T>>>,
-    places: BTreeMap<Who, (Lane, Place)>,
+    places: BTreeMap<Arc<Who>, (Lane, Place)>,
     /// How many of each kind are in `places`.
     kinds: BTreeMap<Operation, u64>,
     asked: u64,
@@ -68,14 +71,16 @@ impl<T> Queue<T> {
         self.kinds.iter().filter(|(_, count)| **count > 0).map(|(kind, count)| (*kind, *count)).collect()
     }
 
-    /// Somebody begins to wait; a place that they had is lost.
-    pub(super) fn put(&mut self, lane: Lane, ask: Ask<T>, now: Timestamp) {
+    /// Somebody begins to wait in the lane of their class; a place that they had is lost.
+    pub(super) fn put(&mut self, class: Class, ask: Ask<T>, now: Timestamp) {
         self.leave(&ask.who);
-        let place = (ask.due, self.asked);
+        let lane = (class, ask.retry);
+        let Ask { who, due, with, .. } = ask;
+        let place = (due, self.asked);
         self.asked += 1;
-        self.places.insert(ask.who.clone(), (lane, place));
-        *self.kinds.entry(ask.who.2).or_default() += 1;
-        self.lanes.entry(lane).or_default().insert(place, Waiting { since: now, ask });
+        self.places.insert(who.clone(), (lane, place));
+        *self.kinds.entry(who.2).or_default() += 1;
+        self.lanes.entry(lane).or_default().insert(place, Waiting { since: now, who, with });
     }
 
     /// Somebody no longer waits.
@@ -87,12 +92,12 @@ impl<T> Queue<T> {
 
     /// Whoever is at this place no longer waits.
     pub(super) fn take(&mut self, lane: Lane, place: Place) -> Option<Ask<T>> {
-        let Waiting { ask, .. } = self.lanes.get_mut(&lane)?.remove(&place)?;
-        self.places.remove(&ask.who);
-        if let Some(count) = self.kinds.get_mut(&ask.who.2) {
+        let Waiting { who, with, .. } = self.lanes.get_mut(&lane)?.remove(&place)?;
+        self.places.remove(&who);
+        if let Some(count) = self.kinds.get_mut(&who.2) {
             *count = count.saturating_sub(1);
         }
-        Some(ask)
+        Some(Ask { who, due: place.0, retry: lane.1, with })
     }
 
     /// The first of each lane of a class, what is due longest first.

@@ -46,7 +46,7 @@ steps:
 ";
 
 #[derive(Debug)]
-struct Virtual(Instant);
+pub(crate) struct Virtual(pub(crate) Instant);
 
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
@@ -56,7 +56,7 @@ impl Clock for Virtual {
 
 /// Counts: different for every node, and no node asks twice for the same.
 #[derive(Debug)]
-struct Counter(Mutex<u128>);
+pub(crate) struct Counter(pub(crate) Mutex<u128>);
 
 impl Entropy for Counter {
     fn bits(&self) -> u128 {

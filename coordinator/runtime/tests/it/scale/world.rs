@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 pub(crate) const SHARDS: u16 = 64;
-/// As many sagas of a shard are kept whole.
-pub(crate) const AWAKE_MAX: usize = 8;
+/// As many sagas of a shard are kept whole, unless AMENDS_SCALE_AWAKE says otherwise.
+const AWAKE_MAX: u64 = 8;
 const LOOK: Duration = Duration::from_millis(20);
 /// Callers of new sagas at once.
 const CALLERS: usize = 64;
@@ -45,6 +45,10 @@ fn source(name: &str, participant: &str) -> String {
     };
     let input = "input: { type: object, required: [text], properties: { text: { type: string } } }";
     format!("saga: {name}\ntimeout: 720h\n{input}\nsteps:\n{}{}{}", step("one"), step("two"), step("three"))
+}
+
+pub(crate) fn awake_max() -> u64 {
+    number("AMENDS_SCALE_AWAKE", AWAKE_MAX)
 }
 
 pub(crate) fn number(variable: &str, default: u64) -> u64 {
@@ -180,6 +184,13 @@ async fn fill(store: &dyn Store, sagas: u64, state_of: impl Fn(u64, &mut SagaSta
     }
 }
 
+/// So many have been begun in each millisecond, the last one now.
+const BEGUN_PER_MILLISECOND: u64 = 5;
+
+fn begun_at(now: Timestamp, number: u64, sagas: u64) -> Timestamp {
+    Timestamp(now.0 - (sagas - number) / BEGUN_PER_MILLISECOND)
+}
+
 /// Nine of ten wait for the participant; of the others half for a retry and half for a callback, at some time of a day.
 pub(crate) async fn fill_waiting(store: &dyn Store, sagas: u64) {
     let now = Seams::system().now();
@@ -190,7 +201,7 @@ pub(crate) async fn fill_waiting(store: &dyn Store, sagas: u64) {
         action.status = match number % 20 {
             0 => OperationStatus::Retry { due: later },
             1 => OperationStatus::Pending { since: now },
-            _ => OperationStatus::Retry { due: now },
+            _ => OperationStatus::Retry { due: begun_at(now, number, sagas) },
         };
         Some(match action.status {
             OperationStatus::Retry { due } => due,
@@ -202,7 +213,11 @@ pub(crate) async fn fill_waiting(store: &dyn Store, sagas: u64) {
 
 pub(crate) async fn fill_in_flight(store: &dyn Store, sagas: u64) {
     let now = Seams::system().now();
-    fill(store, sagas, |_, _| Some(now)).await;
+    fill(store, sagas, |number, state| {
+        state.started_at = begun_at(now, number, sagas);
+        Some(state.started_at)
+    })
+    .await;
 }
 
 /// A node on a store.
@@ -228,8 +243,9 @@ impl World {
         register(&*store).await;
         let (directory, echo) = (Arc::new(Directory::new()), Arc::new(Echo::default()));
         set_breaker(&directory, breaker);
+        let awake_max = usize::try_from(awake_max()).expect("64 bits");
         let node = Node::start(NodeParts {
-            config: RuntimeConfig { node: "node".to_owned(), awake_max: AWAKE_MAX, ..RuntimeConfig::default() },
+            config: RuntimeConfig { node: "node".to_owned(), awake_max, ..RuntimeConfig::default() },
             store,
             caller: echo.clone(),
             directory: directory.clone(),

@@ -1,5 +1,7 @@
 //! The gate as a whole: its invariants under everything that can happen in any order, and the promises by name.
 
+use std::sync::Arc;
+
 use amends_engine::ids::{Namespace, SagaId, StepIndex};
 use proptest::prelude::*;
 
@@ -11,7 +13,7 @@ fn saga(number: u64) -> SagaKey {
 }
 
 fn ask(number: u64, operation: Operation, due: u64) -> Ask<()> {
-    Ask { who: (saga(number), StepIndex(0), operation), due: Timestamp(due), retry: false, with: () }
+    Ask { who: Arc::new((saga(number), StepIndex(0), operation)), due: Timestamp(due), retry: false, with: () }
 }
 
 fn gate(limits: Limits) -> Gate<()> {
@@ -120,7 +122,7 @@ proptest! {
     ) {
         let limits = Limits { concurrency, reserved_percent, rate: rate.map(Rate::per_second), ..Limits::default() };
         let mut gate = gate(limits.clone());
-        let (mut now, mut out, mut waiting) = (Timestamp(0), Vec::new(), Vec::<Who>::new());
+        let (mut now, mut out, mut waiting) = (Timestamp(0), Vec::new(), Vec::<Arc<Who>>::new());
         for act in acts {
             match act {
                 Act::Ask { number, operation, retry } => {
@@ -134,7 +136,7 @@ proptest! {
                     gate.leave(&who);
                 }
                 Act::End(which, health) if !out.is_empty() => {
-                    let (who, grant): (Who, Grant) = out.remove(which % out.len());
+                    let (who, grant): (Arc<Who>, Grant) = out.remove(which % out.len());
                     gate.ended(grant, health, &who.0, now);
                 }
                 Act::Wait(pause) => now = Timestamp(now.0 + pause),
