@@ -64,7 +64,7 @@ impl Entropy for Chance {
 async fn store() -> Arc<MemoryStore> {
     let clock = Seams::system();
     let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
-    echo::register(&*store, "once", DEFINITION, "echo").await;
+    echo::register(&*store, "once", DEFINITION, &["echo"]).await;
     store
 }
 

@@ -18,10 +18,11 @@ service Echo { rpc Say(Text) returns (Text); }
 message Text { string text = 1; }
 ";
 
-/// Registers a definition whose steps are all at one participant with the method `echo.v1.Echo/Say`.
-pub(crate) async fn register(store: &dyn Store, name: &str, source: &str, participant: &str) {
-    let participant = ParticipantName::parse(participant).expect("a name");
-    let participants = BTreeMap::from([(participant, descriptors())]);
+/// Registers a definition whose steps are at these participants, which all have the method `echo.v1.Echo/Say`.
+pub(crate) async fn register(store: &dyn Store, name: &str, source: &str, participants: &[&str]) {
+    let descriptors = descriptors();
+    let participants: BTreeMap<_, _> =
+        participants.iter().map(|name| (ParticipantName::parse(name).expect("a name"), descriptors.clone())).collect();
     let document = amends_definition::parse(source, Format::Yaml, "a.saga.yaml").expect("a definition");
     let body = Body::new(source, Format::Yaml, &document, &participants).expect("descriptors");
     let name = DefinitionName::parse(name).expect("a name");
@@ -46,7 +47,7 @@ pub(crate) fn start_of(id: &str, definition: &str, input: &str) -> Start {
         key: key(id),
         definition: DefinitionName::parse(definition).expect("a name"),
         version: None,
-        input: Payload::json(input),
+        input: Payload::json(input.to_owned()),
         labels: Vec::new(),
         principal: "test".to_owned(),
         traceparent: String::new(),

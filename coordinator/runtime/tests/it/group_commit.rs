@@ -65,7 +65,7 @@ async fn one_sync_serves_many_sagas() {
     const SAGAS: u64 = 400;
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(SqliteStore::open(OpenOptions::new(folder.path().join("data"))).expect("a store"));
-    echo::register(&*store, "chain", DEFINITION, "echo").await;
+    echo::register(&*store, "chain", DEFINITION, &["echo"]).await;
     let caller = Arc::new(Echo { waiting: AtomicU64::new(0), gate: Semaphore::new(0) });
     let node = Node::start(NodeParts {
         config: RuntimeConfig::default(),

@@ -76,7 +76,7 @@ impl World {
         let seams = Seams::system();
         let clock = seams.clone();
         let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
-        echo::register(&*store, "once", DEFINITION, "echo").await;
+        echo::register(&*store, "once", DEFINITION, &["echo"]).await;
         let (sender, epochs) = watch::channel(Vec::new());
         let barrier = Arc::new(Barrier { seen: Mutex::new(seen), epochs: sender });
         let parts = NodeParts {

@@ -185,7 +185,7 @@ impl World {
         let seams = Seams::new(Arc::new(VirtualClock(start)), Arc::new(Numbers::default()));
         let clock = seams.clone();
         let store = Arc::new(MemoryStore::new(shards, Arc::new(move || clock.now())));
-        echo::register(&*store, "pair", DEFINITION, "echo").await;
+        echo::register(&*store, "pair", DEFINITION, &["echo"]).await;
         let receivers =
             Arc::new(Receivers { acts: watch::Sender::default(), received: watch::Sender::default(), clock: start });
         let settings = Settings {

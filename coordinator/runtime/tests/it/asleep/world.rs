@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey};
 use amends_engine::saga::{By, Phase};
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::protection::BreakerMode;
@@ -14,12 +12,13 @@ use amends_runtime::participant::{
     Answer, Call, Code, Codes, Directory, Endpoint, ParticipantCaller, Registration, Reply, Status,
 };
 use amends_runtime::seam::{Clock as _, Seams};
-use amends_runtime::{Alone, Answered, Ask, Coordinator, Node, NodeParts, RequestError, RuntimeConfig, Start};
+use amends_runtime::{Alone, Answered, Ask, Coordinator, Node, NodeParts, RequestError, RuntimeConfig};
 use amends_store::{MemoryStore, ShardId, Store};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use crate::batch::{Counter, Virtual};
+use crate::echo;
 
 const LOOK: Duration = Duration::from_millis(1);
 /// Longer than anything takes here, in virtual time.
@@ -150,21 +149,12 @@ impl World {
     }
 
     pub(crate) async fn start(&self, id: &str) -> SagaKey {
-        let key = SagaKey { namespace: namespace(), id: SagaId::parse(id).expect("an id") };
-        let start = Start {
-            key: key.clone(),
-            definition: definition(),
-            version: None,
-            input: Payload::json("{}"),
-            labels: Vec::new(),
-            principal: "test".to_owned(),
-            traceparent: String::new(),
-        };
+        let start = echo::start_of(id, "two", "{}");
         while let Err(error) = self.coordinator().start(start.clone()).await {
             assert!(matches!(error, RequestError::Elsewhere(_)), "{error}");
             sleep(LOOK).await;
         }
-        key
+        start.key
     }
 
     /// Until so many sleep, and nothing is being read or written.
@@ -218,11 +208,5 @@ async fn start_node(
 }
 
 async fn register(store: &dyn Store, timeout: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let descriptors = crate::stale_epoch::descriptors(folder.path());
-    let participants = ["quick", "slow"].map(|name| (participant(name), descriptors.clone())).into();
-    let source = DEFINITION.replace("TIMEOUT", timeout);
-    let document = amends_definition::parse(&source, Format::Yaml, "two.saga.yaml").expect("a definition");
-    let body = Body::new(&source, Format::Yaml, &document, &participants).expect("descriptors");
-    store.put_definition(&namespace(), &definition(), body.encode(), "test", Timestamp(1)).await.expect("registered");
+    echo::register(store, "two", &DEFINITION.replace("TIMEOUT", timeout), &["quick", "slow"]).await;
 }

@@ -149,7 +149,7 @@ impl World {
         pause: Duration,
         seams: impl Iterator<Item = Seams>,
     ) -> Self {
-        echo::register(&*store, "once", DEFINITION, "echo").await;
+        echo::register(&*store, "once", DEFINITION, &["echo"]).await;
         let mut world = Self { nodes: Vec::new(), store, echo: Arc::default(), pause, _ground: ground };
         for (number, seams) in seams.enumerate() {
             let parts = NodeParts {

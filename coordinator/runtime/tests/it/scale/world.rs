@@ -3,14 +3,12 @@
 //! The sagas are copies of one that a node has made: real records, written past the runtime. Invariant: what is written is what a
 //! commit would have written at that moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
-use amends_engine::payload::Payload;
+use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId};
 use amends_engine::saga::{OperationStatus, SagaState};
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::protection::BreakerMode;
@@ -24,6 +22,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+
+use crate::echo;
 
 pub(crate) const SHARDS: u16 = 64;
 /// As many sagas of a shard are kept whole, unless AMENDS_SCALE_AWAKE says otherwise.
@@ -101,20 +101,8 @@ fn participant(name: &str) -> ParticipantName {
     ParticipantName::parse(name).expect("a name")
 }
 
-fn key(id: &str) -> SagaKey {
-    SagaKey { namespace: namespace(), id: SagaId::parse(id).expect("an id") }
-}
-
 fn start_of(id: &str, definition: &str) -> Start {
-    Start {
-        key: key(id),
-        definition: DefinitionName::parse(definition).expect("a name"),
-        version: None,
-        input: Payload::json(format!("{{\"text\":\"{}\"}}", "x".repeat(100))),
-        labels: Vec::new(),
-        principal: "test".to_owned(),
-        traceparent: String::new(),
-    }
+    echo::start_of(id, definition, &format!("{{\"text\":\"{}\"}}", "x".repeat(100)))
 }
 
 fn set_breaker(directory: &Directory, mode: BreakerMode) {
@@ -129,15 +117,8 @@ fn set_breaker(directory: &Directory, mode: BreakerMode) {
 }
 
 async fn register(store: &dyn Store) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let descriptors = crate::stale_epoch::descriptors(folder.path());
     for (name, whom) in DEFINITIONS {
-        let source = source(name, whom);
-        let participants = BTreeMap::from([(participant(whom), descriptors.clone())]);
-        let document = amends_definition::parse(&source, Format::Yaml, "a.saga.yaml").expect("a definition");
-        let body = Body::new(&source, Format::Yaml, &document, &participants).expect("descriptors");
-        let name = DefinitionName::parse(name).expect("a name");
-        store.put_definition(&namespace(), &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+        echo::register(store, name, &source(name, whom), &[whom]).await;
     }
 }
 
@@ -149,7 +130,7 @@ async fn template() -> (StoredSaga, Vec<(u64, Bytes)>) {
     world.echo.silent.store(true, Ordering::SeqCst);
     world.start(&start_of("order-00000000", "wait")).await;
     world.echo.called.notified().await;
-    let key = key("order-00000000");
+    let key = echo::key("order-00000000");
     let stored = store.get(&key).await.expect("readable").expect("there");
     let history = store.history(&key, 0, 100).await.expect("readable");
     (stored, history)
@@ -163,7 +144,7 @@ async fn fill(store: &dyn Store, sagas: u64, state_of: impl Fn(u64, &mut SagaSta
     let mut commits = Vec::with_capacity(512);
     for number in 0..sagas {
         let mut state = like.clone();
-        state.head.key = key(&format!("order-{number:08}"));
+        state.head.key = echo::key(&format!("order-{number:08}"));
         state.revision = 1;
         let due = state_of(number, &mut state);
         let mut commit = owner.draft(&state.head.key, 0);
