@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants mutants-table sim bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -41,8 +41,11 @@ unit: ## all tests of the workspace, those of the participants on both databases
 editor: ## what an editor completes with the published schemas; needs Node
 	.ci/editor
 
-mutants: ## plants each known bug in turn and shows the test that catches it
-	coordinator/e2e/mutants.sh
+mutants: ## plants each known bug in turn and shows the tests that catch it
+	coordinator/e2e/mutants.py
+
+mutants-table: ## the same, with the mean number of seeds of 20 finds, into coordinator/e2e/MUTANTS.md
+	coordinator/e2e/mutants.py --starts 20 --table coordinator/e2e/MUTANTS.md
 
 sim: ## the smoke simulation: SEEDS=200 FIRST_SEED=1
 	AMENDS_SIM_SEEDS=$(SEEDS) AMENDS_SIM_FIRST_SEED=$(FIRST_SEED) $(CARGO) test --locked -p amends-simulation -- --nocapture
