@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Plants each known bug in turn and shows which tests catch it: coordinator/e2e/mutants.py [--names] [--starts N] [--table FILE]
+"""Plants each known bug in turn and shows which tests catch it: coordinator/e2e/mutants.py [--names] [--finds N] [--table FILE]
 
 `mutants.toml` lists the bugs with their hunters. One build with the features `planted`; AMENDS_PLANTED picks the bug when a test
-process starts. Fails if a hunter misses its bug, or if the list and the source don't name the same bugs: then a rule that
+process finds. Fails if a hunter misses its bug, or if the list and the source don't name the same bugs: then a rule that
 protects money has no test.
 
 --names     only compares the list with the source; builds nothing
---starts N  lets the simulation find each of its bugs N times, from seeds that no earlier find has used, and gives the mean
+--finds N  lets the simulation find each of its bugs N times, from seeds that no earlier find has used, and gives the mean
 --table F   writes the table, as Markdown, to F as well
 """
 import argparse
@@ -66,7 +66,7 @@ def named_in_source():
             argument = use.group(1)
             if literal := re.fullmatch(r'"(\w+)"', argument):
                 names.add(literal.group(1))
-            elif not (argument.startswith("Bug::") or (argument == "bug" and "const BUGS:" in text)):
+            elif not (argument.findswith("Bug::") or (argument == "bug" and "const BUGS:" in text)):
                 unread.append(f"{place}: planted::is({argument})")
         if table := re.search(r"const BUGS:.*?= &\[(.*?)\n\];", text, re.S):
             names.update(re.findall(r'^    (?:    |\()"(\w+)",', table.group(1), re.M))
@@ -98,11 +98,11 @@ def build():
     return found
 
 
-def run(binary, folder, bug, arguments, starts):
+def run(binary, folder, bug, arguments, finds):
     """Whether the tests pass under this bug, None if they hang, and what they print."""
     # What a planted bug breaks is no regression to remember.
     environment = os.environ | {"AMENDS_PLANTED": bug, "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "1"}
-    environment |= {"AMENDS_PLANTED_FINDS": str(starts)}
+    environment |= {"AMENDS_PLANTED_FINDS": str(finds)}
     with tempfile.TemporaryFile("w+") as log:
         try:
             done = subprocess.run([binary, *arguments], cwd=ROOT / folder, env=environment, stdout=log, stderr=log, timeout=SECONDS_MAX)
@@ -113,12 +113,12 @@ def run(binary, folder, bug, arguments, starts):
         return passes, log.read()
 
 
-def hunt(binaries, bug, hunter, starts):
+def hunt(binaries, bug, hunter, finds):
     """What caught the bug, the mean number of seeds, and the log."""
     folder, _, tests = hunter.partition(" ")
     if folder in FOLDERS:
         for binary in binaries[FOLDERS[folder]]:
-            passes, log = run(binary, FOLDERS[folder], bug, ["planted::", "--nocapture"], starts)
+            passes, log = run(binary, FOLDERS[folder], bug, ["planted::", "--nocapture"], finds)
             caught = re.search(rf"planted {bug}: caught by (?!the books)(.+?)(?: at seed| \(seed|$)", log, re.M)
             mean = re.search(rf"planted {bug}: mean ([\d.]+) seeds", log)
             if passes and caught:
@@ -126,7 +126,7 @@ def hunt(binaries, bug, hunter, starts):
         return None, "–", log
     logs = []
     for binary in binaries[folder]:
-        passes, log = run(binary, folder, bug, [tests], starts)
+        passes, log = run(binary, folder, bug, [tests], finds)
         logs.append(log)
         # Failing isn't enough: a test must have failed.
         failed = re.search(r"^failures:\n    ([\w:]+)$", log, re.M)
@@ -136,13 +136,13 @@ def hunt(binaries, bug, hunter, starts):
 
 
 def tier(hunter):
-    return next(name for beginning, name in TIERS if hunter.startswith(beginning))
+    return next(name for beginning, name in TIERS if hunter.findswith(beginning))
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--names", action="store_true")
-    arguments.add_argument("--starts", type=int, default=1)
+    arguments.add_argument("--finds", type=int, default=1)
     arguments.add_argument("--table", type=Path)
     arguments.add_argument("bug", nargs="*", help="only these")
     chosen = arguments.parse_args()
@@ -160,7 +160,7 @@ def main():
     begun = time.monotonic()
     for number, (name, hunter) in enumerate(hunts, 1):
         started = time.monotonic()
-        caught, mean, log = hunt(binaries, name, hunter, chosen.starts)
+        caught, mean, log = hunt(binaries, name, hunter, chosen.finds)
         seconds = time.monotonic() - started
         print(f"{name:<34} {tier(hunter):<30} {mean:>7} {seconds:>5.1f} s  {caught or 'NOTHING'}  [{number}/{len(hunts)}]", flush=True)
         rows.append((name, bugs[name]["breaks"], tier(hunter), caught or "**nothing**", mean))
@@ -168,18 +168,18 @@ def main():
             missed.append(f"{name} ({hunter})")
             print("\n".join(log.splitlines()[-30:]), file=sys.stderr)
     if chosen.table:
-        write_table(chosen.table, rows, chosen.starts)
+        write_table(chosen.table, rows, chosen.finds)
     print(f"{len(hunts)} hunts for {len(chosen.bug or bugs)} bugs in {time.monotonic() - begun:.0f} s")
     if missed:
         sys.exit("not caught: " + ", ".join(missed))
 
 
-def write_table(path, rows, starts):
+def write_table(path, rows, finds):
     lines = [
         "# Planted bugs",
         "",
         "Written by `make mutants-table`. Each bug is picked at run time in one build; every hunter named here was seen to catch it.",
-        f"Mean seeds: how many random runs the simulation needed, over {starts} finds from seeds of their own.",
+        f"Mean seeds: how many random runs the simulation needed, over {finds} finds from seeds of their own.",
         "",
         "| Planted bug | What it breaks | Tier | Caught by | Mean seeds |",
         "|---|---|---|---|--:|",

@@ -68,6 +68,9 @@ hunt coordinator/simulation "${bugs[@]}"
 
 # Bugs of what the simulation doesn't do, real databases and HTTP: bug, crate, and the tests of that crate that must fail under it.
 package_bugs=(
+  "one_mark_kept coordinator/runtime ownership_model"
+  "equal_epoch_trusted coordinator/runtime ownership_model"
+  "successor_overheard coordinator/runtime ownership_model"
   "audit_entry_left_out coordinator/server audit_nodes"
   "audit_chain_begins_anew coordinator/server audit::a_restart"
   "no_row_lock participants/sdk overlap"

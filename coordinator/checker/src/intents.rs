@@ -76,7 +76,7 @@ fn follows(before: &SagaState, after: &SagaState) -> Result<(), Violation> {
     if before.decision.is_some() && after.decision != before.decision {
         return complain(Rule::WrittenOnce, "the durable decision changed".to_owned());
     }
-    for (index, (was, is)) in before.steps.iter().zip(&after.steps).enumerate() {
+    for (index, (was, is)) in before.steps.iter().zip(after.steps.iter()).enumerate() {
         for operation in OPERATIONS {
             let (was, is) = (was.operation(operation), is.operation(operation));
             let kept = |earlier: Option<_>, later: Option<_>| earlier.is_none() || earlier == later;

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// See who did what and why, export it, and verify an export
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Put a definition through faults, and say what would become of its sagas and their effects
+    #[cfg(feature = "server")]
+    Simulate(crate::commands::simulate::Simulate),
     /// Move a store while no coordinator uses it
     #[cfg(feature = "server")]
     #[command(subcommand)]

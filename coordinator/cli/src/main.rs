@@ -29,6 +29,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+/// What is allocated for a saga is mostly small, and mostly freed by another thread.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     amends_tls::install();
     let (command, profile) = match profile::applied(args::Arguments::command()) {

@@ -32,6 +32,7 @@ pub mod repin;
 pub mod saga;
 pub mod standing;
 pub mod step;
+mod steps;
 pub mod time;
 pub mod why;
 

@@ -11,6 +11,7 @@ use crate::payload::Digest;
 use crate::time::Timestamp;
 
 pub use crate::step::{OperationState, OperationStatus, SkippedBy, StepState};
+pub use crate::steps::Steps;
 
 /// What is fixed when a saga is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,7 +224,7 @@ pub struct SagaState {
     /// When it reached a terminal phase.
     pub ended_at: Option<Timestamp>,
     /// One for each step of the definition.
-    pub steps: Vec<StepState>,
+    pub steps: Steps,
 }
 
 /// A state together with the definition that it is pinned to: what the machine works on.

@@ -48,7 +48,12 @@ impl Disk {
     /// The power fails for this server and its disk, and comes back for the disk: the server is dead, and its folder holds what
     /// was on the disk. It wants a `restart`.
     pub fn cut_power(&mut self, server: &mut Server) {
-        server.kill();
+        self.cut_power_of(|| server.kill());
+    }
+
+    /// The power fails for whatever this kills, which must be all that writes to the disk.
+    pub fn cut_power_of(&mut self, kill: impl FnOnce()) {
+        kill();
         self.cuts += 1;
         let copy = self.temporary.path().join(format!("image-{}", self.cuts));
         copy_at_rest(&self.image, &copy);

@@ -5,7 +5,7 @@
 
 mod connection;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,7 +66,12 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a port of its own and passes everything on. Needs a tokio runtime, and ends with it.
     pub async fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), target).await
+    }
+
+    /// The same, on another address of this machine.
+    pub async fn start_at(address: IpAddr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a listening socket");
         let orders = watch::Sender::new(Orders { target, fault: Fault::None, generation: 0 });
         let shared = Arc::new(Shared { orders, cuts: AtomicU64::new(0), connections: AtomicU64::new(0) });

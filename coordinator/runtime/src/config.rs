@@ -21,6 +21,8 @@ pub struct RuntimeConfig {
     pub retention: Duration,
     /// How long entries of the audit log are kept; the last one of each shard always is.
     pub audit_retention: Duration,
+    /// So many sagas per shard are kept whole in memory; of those that come to wait while there are more, only a note is.
+    pub awake_max: usize,
     /// Most sagas in memory per shard; past that new ones are refused with `Overloaded`.
     pub residents_max: usize,
     /// Most requests that wait for one shard; past that they are refused with `Overloaded`.
@@ -41,6 +43,7 @@ impl Default for RuntimeConfig {
             window: Duration::from_secs(30),
             retention: Duration::from_secs(7 * 24 * 3600),
             audit_retention: Duration::from_secs(400 * 24 * 3600),
+            awake_max: 256,
             residents_max: 20_000,
             requests_max: 1_024,
             group_max: 512,

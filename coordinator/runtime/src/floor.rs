@@ -55,12 +55,10 @@ impl Floor {
 
     /// Raises the floor as far as the store's sagas let it.
     pub(crate) async fn refresh(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-        let behind = Timestamp(now.0.saturating_sub(u64::try_from(self.lag.as_millis()).unwrap_or(u64::MAX)));
-        let oldest = store.oldest_start().await?;
-        let held_down = oldest.filter(|_| !planted::is("floor_too_high")).map_or(behind, |oldest| oldest.min(behind));
+        let reached = reached(store.oldest_start().await?, now, self.lag);
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        if held_down > published.at {
-            *published = Published::new(held_down, &self.store_id);
+        if reached > published.at {
+            *published = Published::new(reached, &self.store_id);
         }
         Ok(())
     }
@@ -68,11 +66,23 @@ impl Floor {
     /// What goes with a call of a saga that was started then.
     pub(crate) fn origin(&self, begun: Timestamp) -> Origin {
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        if begun < published.at {
+        if says_nothing(begun, published.at) {
             return Origin::default();
         }
         Origin { begun, floor: published.text.clone() }
     }
+}
+
+/// How far the floor may be: behind the clock, and never past the oldest saga that the store has.
+pub(crate) fn reached(oldest: Option<Timestamp>, now: Timestamp, lag: Duration) -> Timestamp {
+    let behind = Timestamp(now.0.saturating_sub(u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)));
+    oldest.filter(|_| !planted::is("floor_too_high")).map_or(behind, |oldest| oldest.min(behind))
+}
+
+/// Whether a saga that began then seems older than everything the store has: nothing is said of its begin, so that no participant
+/// sweeps it.
+pub(crate) fn says_nothing(begun: Timestamp, floor: Timestamp) -> bool {
+    begun < floor
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub mod error;
 mod floor;
 pub mod holds;
 pub mod node;
+#[cfg(test)]
+mod ownership_model;
 pub mod participant;
 mod pattern;
 mod planted;

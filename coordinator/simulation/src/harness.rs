@@ -7,31 +7,33 @@
 //! Everything runs on one thread under a paused clock. Invariant: the same run gives the same trace.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amends_engine::ids::Operation;
-use amends_engine::saga::Saga;
+use amends_engine::ids::DefinitionName;
 use amends_engine::standing::{self, StatusWord};
-use amends_runtime::Ask;
 use tokio::time::sleep;
 
 use crate::client;
-use crate::faults::{Boundary, FaultPlan};
-use crate::load::SagaPlan;
+use crate::faults::{Boundary, FaultPlan, Table};
+use crate::library::Library;
+use crate::load::{SagaPlan, Wish};
 use crate::nodes::Nodes;
+use crate::outcome::Outcome;
 use crate::participants::Conduct;
-use crate::scenario::Library;
+use crate::people::Manner;
 use crate::seams::Dice;
-use crate::trace::Violation;
+use crate::trace::{Violation, lock};
 use crate::world::{World, stream};
 
 /// How long faults happen by the seed.
 const FAULTY: Duration = Duration::from_secs(20);
+/// How long the one fault of a run is waited for.
+const FAULTY_ONCE: Duration = Duration::from_secs(180);
 /// How often it is looked whether all has come to rest.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long that may take once no more faults happen. Longer than the longest chain of retries.
-const REST_MAX: Duration = Duration::from_secs(30 * 60);
+const REST_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A run to be made.
 #[derive(Debug)]
@@ -57,12 +59,18 @@ pub struct Report {
     pub trace: Vec<String>,
     /// Where faults could have happened, in order.
     pub boundaries: Vec<Boundary>,
+    /// Which faults happened where.
+    pub faults: Table,
     /// How many sagas ended how.
     pub ends: BTreeMap<StatusWord, usize>,
     /// How many changes became durable.
     pub commits: u64,
     /// How many lives the nodes had.
     pub lives: u32,
+    /// How each saga stood when all had come to rest, before operators repaired what was stuck.
+    pub rested: Vec<Outcome>,
+    /// What became of each saga.
+    pub sagas: Vec<Outcome>,
     /// Which invariants were broken.
     pub violations: Vec<Violation>,
 }
@@ -80,15 +88,19 @@ impl Run<'_> {
     }
 
     async fn simulate(&self) -> Report {
-        let world = Arc::new(World::new(self.seed, self.faults, self.conduct));
-        let registered = self.library.register(&world.store).await;
-        world.knows(&registered);
+        let world = Arc::new(World::new(self.seed, self.faults, self.conduct, self.library));
         let load = Dice::new(self.seed, stream::LOAD);
-        for plan in self.sagas.clone().unwrap_or_else(|| SagaPlan::some(self.library, &load)) {
+        let plans = self.sagas.clone().unwrap_or_else(|| SagaPlan::some(self.library, &load));
+        for name in self.library.names().filter(|name| plans.iter().any(|plan| plan.definition == name.as_str())) {
+            world.knows(&self.library.register_all(name, &world.store).await);
+        }
+        for plan in plans.clone() {
             world.trace.note(format_args!("{plan:?}"));
             world.run(client::run(world.clone(), plan));
         }
-        let lives = Nodes::new(world.clone()).run_until(come_to_rest(&world)).await;
+        let rested = Mutex::default();
+        let lives = Nodes::new(world.clone()).run_until(come_to_rest(&world, &plans, &rested)).await;
+        let rested = std::mem::take(&mut *lock(&rested));
         let sagas = world.sagas().await;
         let mut ends: BTreeMap<StatusWord, usize> = BTreeMap::new();
         for saga in &sagas {
@@ -99,45 +111,56 @@ impl Run<'_> {
         }
         world.check_logs().await;
         world.judge.ended(&world.participants.effects(), &sagas, &world.acknowledged(), &world.trace);
+        let sagas = sagas.iter().map(Outcome::of).collect();
         let (trace, violations) = world.trace.take();
-        let (boundaries, commits) = (world.faults.boundaries(), world.judge.commits());
-        Report { seed: self.seed, trace, boundaries, ends, commits, lives, violations }
+        let ((boundaries, faults), commits) = (world.faults.seen(), world.judge.commits());
+        Report { seed: self.seed, trace, boundaries, faults, ends, commits, lives, rested, sagas, violations }
     }
 }
 
 /// Lets faults happen for their time, then waits for rest, lets an operator retry what is stuck, and waits once more.
-async fn come_to_rest(world: &Arc<World>) {
-    if world.faults.is_random() {
-        rest_within(world, FAULTY).await;
-    } else if !rest_within(world, REST_MAX).await {
-        return unrest(world).await;
-    }
+async fn come_to_rest(world: &Arc<World>, plans: &[SagaPlan], rested: &Mutex<Vec<Outcome>>) {
+    let faulty = if world.faults.is_random() { FAULTY } else { FAULTY_ONCE };
+    rest_within(world, faulty).await;
     world.faults.stop();
     world.trace.note("no more faults");
-    if !rest_within(world, REST_MAX).await {
+    let_go_on(world, plans).await;
+    let rests = rest_within(world, REST_MAX).await;
+    *lock(rested) = world.sagas().await.iter().map(Outcome::of).collect();
+    if !rests {
         return unrest(world).await;
     }
-    let operators: [fn(&Saga) -> Option<Ask>; 2] = [|_| Some(Ask::Retry { step: None }), give_up];
-    for operator in operators {
-        for saga in world.sagas().await {
-            let key = &saga.state.head.key;
-            if let Some(ask) = operator(&saga).filter(|_| saga.stuck().is_some()) {
-                let answer = world.ask(key, &ask, "operator").await;
-                world.trace.note(format_args!("{key}, operator: {ask:?}: {answer}"));
-            }
-        }
+    let acknowledge = world.people.chance(500).then_some(Manner::Wish(Wish::Acknowledge));
+    let repin = world.people.chance(500).then_some(Manner::Wish(Wish::Repin));
+    let last = if world.people.chance(500) { Manner::GiveUp } else { Manner::State };
+    let manners = [acknowledge, repin, Some(Manner::Wish(Wish::Retry)), Some(last)];
+    for manner in manners.into_iter().flatten() {
+        world.repair(manner).await;
         if !rest_within(world, REST_MAX).await {
             return unrest(world).await;
         }
     }
 }
 
-/// What an operator does about a saga that a retry didn't help: skip what may be skipped, and leave the rest stuck.
-fn give_up(saga: &Saga) -> Option<Ask> {
-    let stuck = saga.stuck()?;
-    let (step, operation) = stuck.step.zip(stuck.operation)?;
-    let may_skip = operation != Operation::Action;
-    may_skip.then(|| Ask::Skip { step: saga.definition.step(step).name.clone(), operation: Some(operation) })
+/// A late copy of a wish may be the last word: once no copy can come any more, what stands still for one goes on.
+async fn let_go_on(world: &Arc<World>, plans: &[SagaPlan]) {
+    let asks = |plan: &SagaPlan, what: Wish| plan.wishes.iter().any(|(_, wish)| *wish == what);
+    if !plans.iter().any(|plan| asks(plan, Wish::Pause) || asks(plan, Wish::Hold)) {
+        return;
+    }
+    let until = world.clock.elapsed() + REST_MAX;
+    while world.is_busy() && world.clock.elapsed() < until {
+        sleep(LOOK).await;
+    }
+    let sagas = world.sagas().await;
+    for saga in sagas.iter().filter(|saga| saga.state.paused.is_some()) {
+        world.wish(&saga.state.head.key, &saga.state.head.definition, Wish::Resume, "operator").await;
+    }
+    let held = plans.iter().find(|plan| asks(plan, Wish::Hold));
+    let held = held.and_then(|plan| DefinitionName::parse(&plan.definition).ok());
+    if let (Some(definition), Some(saga)) = (held, sagas.first()) {
+        world.wish(&saga.state.head.key, &definition, Wish::Release, "operator").await;
+    }
 }
 
 /// Waits until nothing is under way and every saga has ended or is stuck; false where that takes too long.
@@ -157,6 +180,7 @@ async fn unrest(world: &Arc<World>) {
     world.trace.violated("I5", "long after the last fault something is still under way");
     for saga in world.sagas().await {
         let (key, status, waits) = (&saga.state.head.key, standing::status(&saga), standing::waiting(&saga));
-        world.trace.note(format_args!("{key} is {status} and waits for {waits:?}"));
+        let place = world.node_for(key).map(|it| (it.process.number(), it.coordinator.place(key)));
+        world.trace.note(format_args!("{key} is {status} and waits for {waits:?}; a node and what it says: {place:?}"));
     }
 }

@@ -12,12 +12,14 @@ use amends_checker::{EffectSeen, Ended, Intents, check_accounted, check_effects,
 use amends_definition::Compiled;
 use amends_engine::facts::PivotGate;
 use amends_engine::ids::{DefinitionName, Operation, SagaKey, StepName, Version};
-use amends_engine::next_due;
-use amends_engine::saga::{Cause, Phase, Saga};
+use amends_engine::payload::Payload;
+use amends_engine::saga::{Cause, Phase, Saga, SagaState};
+use amends_engine::{IllegalEvent, next_due};
 use amends_runtime::participant::Call;
+use amends_runtime::{Answered, RequestError};
 use amends_store::{Commit, Lease, ShardId, record};
 
-use crate::scenario::Registered;
+use crate::library::Registered;
 use crate::trace::{Trace, lock};
 
 /// The judge of one run.
@@ -90,10 +92,7 @@ impl Judge {
         if !seen.calls.insert(id) {
             trace.violated("I11", format!("{call:?} left twice: an attempt's number is used once"));
         }
-        let definition = seen.intents.last(&call.key).and_then(|state| {
-            let key = (state.head.definition.clone(), state.head.version);
-            lock(&self.definitions).get(&key).cloned()
-        });
+        let definition = seen.intents.last(&call.key).and_then(|state| self.compiled(state));
         let Some(step) = definition.and_then(|definition| definition.engine().find(&call.step)) else {
             trace.violated("NoIntent", format!("{call:?} left, and its saga isn't durable"));
             return;
@@ -101,6 +100,23 @@ impl Judge {
         if let Err(violation) = seen.intents.saw_call(&call.key, step, call.operation, call.attempt) {
             trace.broke(&violation);
         }
+    }
+
+    /// Somebody is answered: of what isn't durable nobody may hear.
+    pub(crate) fn answered(&self, key: &SagaKey, answer: &Result<Answered, RequestError>, trace: &Trace) {
+        let seen = lock(&self.seen);
+        let durable = seen.intents.last(key);
+        let what = match answer {
+            Ok(it) if durable.is_none_or(|state| state.revision < it.snapshot.saga.state.revision) => {
+                format!("revision {} is answered", it.snapshot.saga.state.revision)
+            }
+            Err(RequestError::Illegal(IllegalEvent::Ended)) if durable.is_none_or(|it| !it.phase.is_terminal()) => {
+                "it is said to have ended".to_owned()
+            }
+            _ => return,
+        };
+        let durable = durable.map(|state| (state.revision, state.phase));
+        trace.violated("Told", format!("saga {key}: {what}, and durable is {durable:?}"));
     }
 
     /// Judges the end of a run: the books against what the sagas say of themselves.
@@ -117,6 +133,18 @@ impl Judge {
         }
     }
 
+    /// A participant's reply as its saga keeps it; an empty one where it can't be read.
+    pub(crate) fn output(&self, saga: &SagaKey, step: &StepName, operation: Operation, reply: &[u8]) -> Payload {
+        let compiled = lock(&self.seen).intents.last(saga).and_then(|state| self.compiled(state));
+        let read = compiled.and_then(|it| it.decode_reply(it.engine().find(step)?, operation, reply).ok());
+        read.unwrap_or_else(|| Payload::json("{}"))
+    }
+
+    fn compiled(&self, state: &SagaState) -> Option<Arc<Compiled>> {
+        let key = (state.head.definition.clone(), state.head.version);
+        lock(&self.definitions).get(&key).cloned()
+    }
+
     /// A stored state with its definition.
     pub(crate) fn revive(&self, state: &[u8], trace: &Trace) -> Option<Saga> {
         let state = match record::decode_state(state) {
@@ -126,8 +154,7 @@ impl Judge {
                 return None;
             }
         };
-        let key = (state.head.definition.clone(), state.head.version);
-        let compiled = lock(&self.definitions).get(&key).cloned()?;
+        let compiled = self.compiled(&state)?;
         Saga::resume(state, compiled.engine().clone()).ok()
     }
 }
@@ -137,9 +164,10 @@ fn is_forged(before: Lease, now: Lease) -> bool {
     before.epoch == now.epoch && before.nonce != now.nonce
 }
 
-/// An open saga is found again by whoever has the shard next, no later than its own timers say (semantics A18).
+/// An open saga is found again by whoever has the shard next, no later than its own timers say (semantics A18); where one of them
+/// has run out already, at once.
 fn wakes(commit: &Commit, saga: &Saga) -> Option<String> {
-    let due = next_due(saga)?;
+    let due = next_due(saga)?.max(saga.state.updated_at);
     let late = commit.due.is_none_or(|stored| stored > due);
     late.then(|| format!("it has something to do at {due} and the due index says {:?}", commit.due))
 }

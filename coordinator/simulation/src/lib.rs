@@ -13,28 +13,47 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod campaign;
 mod client;
+mod commits;
+mod durable;
+mod exhaustive;
 mod faults;
 mod harness;
+pub mod history;
 mod judge;
+mod library;
 mod load;
 mod network;
 mod nodes;
 mod outage;
+mod outcome;
 mod participants;
 mod peers;
+mod people;
 mod process;
 mod reply;
+mod request;
 mod scenario;
 mod seams;
+mod shapes;
+pub mod sometimes;
 mod store;
+mod strike;
+mod totals;
 mod trace;
+mod wire;
 mod world;
 
-pub use faults::{Boundary, CallFault, Fault, FaultPlan, StoreFault};
+pub use campaign::Campaign;
+pub use exhaustive::{Case, cases};
+pub use faults::{Boundary, Fault, FaultPlan, Table};
 pub use harness::{CannotRun, Report, Run};
+pub use library::{BadScenario, Library, Subject};
 pub use load::{SagaPlan, Wish};
 pub use outage::{Called, Figures, Outage};
+pub use outcome::Outcome;
 pub use participants::Conduct;
-pub use scenario::{BadScenario, Library, Scenario, scenarios};
+pub use scenario::{Scenario, scenarios};
+pub use totals::{BadTotals, Totals};
 pub use trace::Violation;

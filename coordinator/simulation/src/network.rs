@@ -5,133 +5,87 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
-use amends_engine::ids::SagaKey;
+use amends_engine::ids::Operation;
 use amends_engine::outcome::Why;
-use amends_engine::payload::Payload;
-use amends_engine::saga::By;
+use amends_runtime::Ask;
 use amends_runtime::participant::{Answer, Call, ParticipantCaller, Reply};
-use amends_runtime::{Ask, Coordinator, RequestError};
+use amends_store::{Store, shard_of};
 use async_trait::async_trait;
-use tokio::sync::oneshot;
+use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use crate::faults::CallFault;
+use crate::faults::{Boundary, Channel, Fault};
 use crate::participants::{Finished, Later};
 use crate::process::Process;
 use crate::reply;
+use crate::wire::{Departure, Heard, Wire};
 use crate::world::World;
-
-/// How long a participant waits before it tells its news again.
-const TELL_AGAIN: Duration = Duration::from_millis(300);
-
-/// How often somebody asks who gets no answer: for several minutes.
-const ASKS_MAX: u32 = 1_000;
-
-/// How long anybody waits for an answer of the coordinator.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A node's way to the participants.
 #[derive(Debug)]
 pub(crate) struct SimulatedNetwork {
-    world: Arc<World>,
-    process: Arc<Process>,
+    wire: Wire,
 }
 
 impl SimulatedNetwork {
     pub(crate) fn new(world: Arc<World>, process: Arc<Process>) -> Self {
-        Self { world, process }
+        Self { wire: Wire { world, process } }
     }
 
-    /// Sends a call on its way with what goes wrong with it; `Err` means that the answer will never come.
-    fn send(&self, call: &Call, fault: Option<CallFault>) -> oneshot::Receiver<Reply> {
-        let (tell, told) = oneshot::channel();
-        let world = &self.world;
-        let random = world.faults.is_random();
-        let delay = || if random { world.network.millis(0, 15) } else { Duration::from_millis(2) };
-        let (there, back) = (delay(), delay());
-        let much_later = call.timeout + world.network.millis(50, 4_000);
-        match fault {
-            Some(CallFault::RequestLost) => {}
-            Some(CallFault::ReplyLost) => world.deliver(call, there, |_| {}),
-            Some(CallFault::Late) => world.deliver(call, much_later, |_| {}),
-            Some(CallFault::Unavailable) => {
-                world.deliver(call, there, move |_| answer_after(back, tell, reply::unavailable()))
-            }
-            other => {
-                world.deliver(call, there, move |reply| answer_after(back, tell, reply));
-                if other == Some(CallFault::Twice) {
-                    world.deliver(call, world.network.millis(0, 4_000), |_| {});
-                }
-            }
+    /// Sends a call that has departed and waits for its reply, for ever if need be.
+    async fn reply(&self, call: &Call, fault: Option<Fault>) -> Reply {
+        let arrive = || -> BoxFuture<'static, Reply> {
+            let (world, call) = (self.wire.world.clone(), call.clone());
+            Box::pin(async move { world.receive(&call) })
+        };
+        match self.wire.send(fault, self.wire.delays(Channel::Call), arrive).await {
+            Heard::Answer(reply) => reply,
+            // Something between answers.
+            Heard::Misled(_) => reply::over(call.protocol(), reply::unavailable()),
+            Heard::Silence | Heard::Refused => pending().await,
         }
-        told
     }
-}
-
-/// The answer travels back, whether anybody waits for it or not.
-fn answer_after(back: Duration, tell: oneshot::Sender<Reply>, reply: Reply) {
-    tokio::spawn(async move {
-        sleep(back).await;
-        let _ = tell.send(reply);
-    });
 }
 
 #[async_trait]
 impl ParticipantCaller for SimulatedNetwork {
     async fn call(&self, call: Call) -> Answer {
         let endpoint = format!("http://{}.simulated:1", call.participant);
-        self.process.runs().await;
-        let fault = self.world.faults.at_call();
-        if let Some(fault) = fault {
-            self.world.trace.note(format_args!("node {} {call:?}: {fault:?}", self.process.number()));
-        }
-        match fault {
-            Some(CallFault::CrashBefore) => match self.process.die().await {},
-            Some(CallFault::Freeze) => {
-                self.process.freeze();
-                self.process.runs().await;
-            }
-            Some(CallFault::NotSent) => {
+        let world = &self.wire.world;
+        let shard = shard_of(&call.key, world.store.info().shards);
+        let fault = match self.wire.depart(boundary_of(call.operation), Some(shard)).await {
+            Departure::Refused => {
                 return Answer { reply: Reply::NotSent("no connection".to_owned()), endpoint };
             }
-            _ => {}
-        }
-        self.world.judge.called(&call, &self.world.trace);
-        let told = self.send(&call, fault);
-        if fault == Some(CallFault::CrashDuring) {
-            match self.process.die().await {}
-        }
-        let heard = timeout(call.timeout, async {
-            match told.await {
-                Ok(reply) => reply,
-                Err(_) => pending().await,
-            }
-        });
-        let reply = heard.await.unwrap_or(Reply::NoAnswer);
-        if fault == Some(CallFault::CrashAfter) {
-            match self.process.die().await {}
-        }
-        self.process.runs().await;
+            Departure::Leaves(fault) => fault,
+        };
+        world.judge.called(&call, &world.trace);
+        let reply = timeout(call.timeout, self.reply(&call, fault)).await.unwrap_or(Reply::NoAnswer);
+        self.wire.process.runs().await;
         Answer { reply, endpoint }
     }
 }
 
+fn boundary_of(operation: Operation) -> Boundary {
+    match operation {
+        Operation::Action => Boundary::ActionCall,
+        Operation::Compensate => Boundary::CompensateCall,
+        Operation::Confirm => Boundary::ConfirmCall,
+        Operation::Query => Boundary::QueryCall,
+    }
+}
+
 impl World {
-    /// A copy of a call arrives after a while; whoever carries the answer gets it.
-    fn deliver(self: &Arc<Self>, call: &Call, there: Duration, answered: impl FnOnce(Reply) + Send + 'static) {
-        let (world, call) = (self.clone(), call.clone());
-        self.run(async move {
-            sleep(there).await;
-            let handled = world.participants.receive(&call, &world.faults);
-            world.trace.note(format_args!("{call:?} arrived, epoch {}: {:?}", call.epoch, handled.reply));
-            if let Some(later) = handled.later {
-                let finishing = world.clone();
-                world.run(async move { finishing.finish(later).await });
-            }
-            answered(handled.reply);
-        });
+    /// A copy of a call arrives; what it is answered.
+    fn receive(self: &Arc<Self>, call: &Call) -> Reply {
+        let handled = self.participants.receive(call, &self.faults);
+        self.trace.note(format_args!("{call:?} arrived, epoch {}: {:?}", call.epoch, handled.reply));
+        if let Some(later) = handled.later {
+            let finishing = self.clone();
+            self.run(async move { finishing.finish(later).await });
+        }
+        handled.reply
     }
 
     /// A pending operation is finished, and the coordinator is told until it has understood.
@@ -142,8 +96,8 @@ impl World {
         self.trace.note(format_args!("{saga}/{step}/{operation} finished later: {finished:?}"));
         let ask = match finished {
             Finished::Nothing => return,
-            Finished::Done(number) => {
-                let output = Payload::json(serde_json::json!({ "number": number }).to_string());
+            Finished::Done(reply) => {
+                let output = self.judge.output(saga, step, operation, &reply);
                 Ask::CompleteSucceeded { step: step.clone(), operation, output }
             }
             Finished::Refused(refusal) => {
@@ -151,34 +105,7 @@ impl World {
                 Ask::CompleteRejected { step: step.clone(), operation, why }
             }
         };
-        let told = self.ask(saga, &ask, "participant").await;
+        let told = self.ask(Boundary::FinishRequest, saga, &ask, "participant").await;
         self.trace.note(format_args!("{saga}/{step}/{operation} told: {told}"));
-    }
-
-    /// Asks something of a saga until the coordinator has answered; gives the answer in words.
-    pub(crate) async fn ask(&self, saga: &SagaKey, ask: &Ask, who: &str) -> String {
-        for _ in 0..ASKS_MAX {
-            if let Some(node) = self.node_for(saga) {
-                let once = || self.ask_once(&node, saga, ask, who);
-                // Some ask twice at once; whichever answer comes is believed.
-                let twice = self.faults.is_random() && self.network.chance(300);
-                let (first, second) = if twice { tokio::join!(once(), once()) } else { (once().await, None) };
-                if let Some(answer) = first.or(second) {
-                    return answer;
-                }
-            }
-            sleep(TELL_AGAIN).await;
-        }
-        "no answer".to_owned()
-    }
-
-    /// One try; `None` where nobody knows what came of it.
-    async fn ask_once(&self, node: &Coordinator, saga: &SagaKey, ask: &Ask, who: &str) -> Option<String> {
-        let by = By { principal: who.to_owned(), reason: "simulation".to_owned() };
-        match timeout(PATIENCE, node.ask(saga, ask.clone(), by, None)).await.ok()? {
-            Ok(answered) => Some(format!("changed: {}", answered.changed)),
-            Err(RequestError::Unavailable(_) | RequestError::Elsewhere(_) | RequestError::Overloaded { .. }) => None,
-            Err(error) => Some(error.to_string()),
-        }
     }
 }

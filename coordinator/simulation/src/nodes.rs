@@ -20,8 +20,7 @@ use crate::network::SimulatedNetwork;
 use crate::participants::Conduct;
 use crate::peers::SimulatedPeers;
 use crate::process::{Process, Standing};
-use crate::scenario::PARTICIPANTS;
-use crate::seams::Dice;
+use crate::seams::{Dice, SetClock};
 use crate::store::SimulatedStore;
 use crate::world::{Reachable, World, stream};
 
@@ -109,8 +108,19 @@ impl Place {
         let mut rest = pin!(rest);
         loop {
             let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-            let process = Arc::new(Process::new(life));
-            let mut node = self.start(&process).await;
+            let process = Arc::new(Process::new(life, self.machine));
+            let started = tokio::select! {
+                biased;
+                _ = process.stopped() => None,
+                node = self.start(&process) => Some(node),
+            };
+            let Some(mut node) = started else {
+                // What stands still before it can be reached is started anew, as if it had been killed.
+                process.kill();
+                world.trace.note(format_args!("node {life} was killed before it had begun"));
+                sleep(self.downtime()).await;
+                continue;
+            };
             let coordinator = node.coordinator().clone();
             world.set_node(self.machine, Some(Reachable { process: process.clone(), coordinator }));
             let deploy = self.until_deploy();
@@ -126,8 +136,7 @@ impl Place {
                         Standing::Dead | Standing::Runs => {
                             world.trace.note(format_args!("node {life} was killed"));
                             node.kill();
-                            let random = world.faults.is_random();
-                            sleep(if random { self.dice.millis(0, 2_500) } else { DOWNTIME }).await;
+                            sleep(self.downtime()).await;
                         }
                     }
                 }
@@ -149,10 +158,17 @@ impl Place {
                     if world.clock.elapsed() >= began + GRACE {
                         world.trace.violated("stop", "a node with nothing to do didn't stop in time");
                     }
+                    // The node holds the world: left in it, neither would ever go.
+                    world.set_node(self.machine, None);
                     return;
                 }
             }
         }
+    }
+
+    /// How long a killed node is away.
+    fn downtime(&self) -> Duration {
+        if self.world.faults.is_random() { self.dice.millis(0, 2_500) } else { DOWNTIME }
     }
 
     /// When the node is stopped cleanly and another machine goes on at once; seldom, and only in runs with random faults.
@@ -165,14 +181,16 @@ impl Place {
         let world = &self.world;
         world.trace.note(format_args!("node {} starts on machine {}", process.number(), self.machine));
         let directory = Arc::new(Directory::new());
-        for name in PARTICIPANTS {
-            register(&directory, name, world.participants.conduct());
+        for name in &world.called {
+            register(&directory, name.as_str(), world.participants.conduct());
         }
         let entropy = Arc::new(Dice::new(world.seed, stream::NODES + u64::from(process.number())));
         let config = RuntimeConfig {
             node: format!("machine-{}", self.machine),
             // Short, so that sagas that wait are evicted and loaded again within a run.
             window: Duration::from_secs(3),
+            // So that all that waits is put to sleep and woken.
+            awake_max: 0,
             ..RuntimeConfig::default()
         };
         let parts = NodeParts {
@@ -181,7 +199,11 @@ impl Place {
             caller: Arc::new(SimulatedNetwork::new(world.clone(), process.clone())),
             directory,
             peers: Arc::new(SimulatedPeers::new(world.clone(), process.clone())),
-            seams: Seams::new(world.clock.clone(), entropy),
+            // Read once in each life, as the real one is (runtime/src/seam.rs).
+            seams: Seams::new(
+                Arc::new(SetClock::new(world.clock.clone(), world.outages.clock_of(self.machine))),
+                entropy,
+            ),
             telemetry: Arc::default(),
         };
         Node::start(parts).await

@@ -1,17 +1,18 @@
-//! The simulated participants: the SDK's barrier over rows in memory, a business that does as the request says, and books.
+//! The simulated participants: the SDK's barrier over rows in memory, a business that does as the plan says, and books.
 //!
 //! They know nothing of the coordinator and nothing of the network between. Each call is one step, as a database transaction
 //! would make it. Invariant: an effect is in the books exactly when a handler ran to its end; repeats, tombstones and refusals
 //! aren't effects.
 
 mod conduct;
+mod orders;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use amends_checker::EffectSeen;
-use amends_engine::ids::{Operation, SagaKey, StepName};
+use amends_engine::ids::{DefinitionName, Operation, SagaKey, StepName};
 use amends_engine::payload::Digest;
 use amends_participant::Operation as BarrierOperation;
 use amends_participant::answer::Refusal;
@@ -21,8 +22,10 @@ use amends_runtime::participant::{Call, Reply};
 use prost::Message;
 
 pub use conduct::Conduct;
+pub(crate) use orders::Replies;
 
 use crate::faults::Faults;
+use crate::load::SagaPlan;
 use crate::reply;
 use crate::trace::lock;
 
@@ -32,7 +35,8 @@ pub(crate) mod messages {
     include!(concat!(env!("OUT_DIR"), "/sim.v1.rs"));
 }
 
-use messages::{Order, Receipt};
+use messages::Receipt;
+use orders::Orders;
 
 /// Descriptors of `sim.v1`, as every simulated participant would serve them by reflection.
 pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sim.descriptors.bin"));
@@ -64,8 +68,8 @@ pub(crate) struct Handled {
 /// What became of an operation that was pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finished {
-    /// Its effect stands; the receipt's number.
-    Done(String),
+    /// Its effect stands; the reply's bytes.
+    Done(Vec<u8>),
     /// It was refused.
     Refused(Refusal),
     /// The step has been compensated in the meantime, or nothing is pending: there is nothing to tell.
@@ -78,6 +82,7 @@ type StepKey = (SagaKey, StepName);
 #[derive(Debug)]
 pub(crate) struct Participants {
     conduct: Conduct,
+    orders: Mutex<Orders>,
     books: Mutex<Books>,
 }
 
@@ -92,12 +97,22 @@ struct Books {
 impl Participants {
     /// Participants that keep to these rules.
     pub(crate) fn new(conduct: Conduct) -> Self {
-        Self { conduct, books: Mutex::default() }
+        Self { conduct, orders: Mutex::default(), books: Mutex::default() }
     }
 
     /// How they behave.
     pub(crate) fn conduct(&self) -> Conduct {
         self.conduct
+    }
+
+    /// What is to be done with a saga that will come.
+    pub(crate) fn expect(&self, key: SagaKey, plan: SagaPlan) {
+        lock(&self.orders).expect(key, plan);
+    }
+
+    /// What a definition's operations answer, where it isn't one of ours.
+    pub(crate) fn answer(&self, definition: DefinitionName, replies: Replies) {
+        lock(&self.orders).answer(definition, replies);
     }
 
     /// Every effect, in the order in which they took place.
@@ -107,14 +122,12 @@ impl Participants {
 
     /// Carries out a call that has arrived.
     pub(crate) fn receive(&self, call: &Call, faults: &Faults) -> Handled {
-        let Ok(order) = Order::decode(call.request.clone()) else {
-            return Handled { reply: reply::internal("the request can't be read"), later: None };
-        };
-        let mut books = lock(&self.books);
-        match barrier_operation(call.operation) {
+        let (mut books, orders) = (lock(&self.books), lock(&self.orders));
+        let handled = match barrier_operation(call.operation) {
             None => Handled { reply: books.look_up(call), later: None },
-            Some(operation) => books.carry_out(self.conduct, call, operation, &order, faults),
-        }
+            Some(operation) => books.carry_out(self.conduct, call, operation, &orders, faults),
+        };
+        Handled { reply: reply::over(call.protocol(), handled.reply), ..handled }
     }
 
     /// Finishes an operation that was pending, through the same row.
@@ -131,11 +144,11 @@ impl Participants {
             }
             Completion::Run(digest) => {
                 let number = books.take_effect(&later.saga, &later.step, later.operation, &row);
-                let reply = Receipt { number: number.clone() }.encode_to_vec();
-                books.rows.insert(key, row.after(operation, digest, Ran::Done(reply)));
-                Finished::Done(number)
+                let reply = lock(&self.orders).reply(&later.saga, &later.step, later.operation, number);
+                books.rows.insert(key, row.after(operation, digest, Ran::Done(reply.clone())));
+                Finished::Done(reply)
             }
-            Completion::Replay(reply) => Finished::Done(Receipt::decode(&*reply).unwrap_or_default().number),
+            Completion::Replay(reply) => Finished::Done(reply),
             Completion::ReplayRefusal(refusal) => Finished::Refused(refusal),
             Completion::AfterCompensate | Completion::NotPending => Finished::Nothing,
         }
@@ -148,7 +161,7 @@ impl Books {
         conduct: Conduct,
         call: &Call,
         operation: BarrierOperation,
-        order: &Order,
+        orders: &Orders,
         faults: &Faults,
     ) -> Handled {
         let key = (call.key.clone(), call.step.clone());
@@ -177,7 +190,7 @@ impl Books {
         if faults.fails() {
             return answer(reply::internal("the handler failed and kept nothing"));
         }
-        self.run(conduct, call, (operation, digest), order, faults)
+        self.run(conduct, call, (operation, digest), orders, faults)
     }
 
     /// The handler, and the row after it.
@@ -186,15 +199,14 @@ impl Books {
         conduct: Conduct,
         call: &Call,
         (operation, digest): (BarrierOperation, [u8; 32]),
-        order: &Order,
+        orders: &Orders,
         faults: &Faults,
     ) -> Handled {
         let key = (call.key.clone(), call.step.clone());
         let row = self.rows.get(&key).cloned().unwrap_or_default();
         let is_action = operation == BarrierOperation::Action;
-        let name = format!("{}.{}", call.step, call.operation);
-        let refuses = names(&order.refuse, if is_action { call.step.as_str() } else { &name });
-        if names(&order.pend, &name) {
+        let refuses = orders.refuses(&call.key, &call.step, call.operation);
+        if orders.pends(&call.key, &call.step, call.operation) {
             self.rows.insert(key, row.after(operation, digest, Ran::Pending));
             let after = faults.dice().millis(0, if faults.is_random() { 9_000 } else { 400 });
             let (saga, step) = (call.key.clone(), call.step.clone());
@@ -209,19 +221,19 @@ impl Books {
             return Handled { reply: reply::refused(&refusal), later: None };
         }
         let number = self.take_effect(&call.key, &call.step, call.operation, &row);
-        let reply = Receipt { number }.encode_to_vec();
+        let reply = orders.reply(&call.key, &call.step, call.operation, number);
         self.rows.insert(key, row.after(operation, digest, Ran::Done(reply.clone())));
         Handled { reply: reply::ok(reply), later: None }
     }
 
     /// Writes an effect down. Undoing an action whose own effect was still to come changes nothing but its row.
-    fn take_effect(&mut self, saga: &SagaKey, step: &StepName, operation: Operation, row: &Row) -> String {
+    fn take_effect(&mut self, saga: &SagaKey, step: &StepName, operation: Operation, row: &Row) -> u64 {
         self.receipts += 1;
         let undoes_nothing = operation == Operation::Compensate && matches!(row, Row::Pending { .. });
         if !undoes_nothing {
             self.effects.push(EffectSeen { saga: saga.clone(), step: step.clone(), operation });
         }
-        format!("r{}", self.receipts)
+        self.receipts
     }
 
     /// Answers a query: does the action's effect stand?
@@ -242,10 +254,6 @@ fn barrier_operation(operation: Operation) -> Option<BarrierOperation> {
         Operation::Confirm => Some(BarrierOperation::Confirm),
         Operation::Query => None,
     }
-}
-
-fn names(list: &str, name: &str) -> bool {
-    list.split_whitespace().any(|item| item == name)
 }
 
 fn refusal(step: &StepName) -> Refusal {

@@ -27,6 +27,7 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Process {
     number: u32,
+    machine: u32,
     standing: Mutex<Standing>,
     // Not a `watch`, which wakes its waiters in an order drawn from tokio's own generator.
     changed: Notify,
@@ -34,13 +35,18 @@ pub(crate) struct Process {
 
 impl Process {
     /// A running process.
-    pub(crate) fn new(number: u32) -> Self {
-        Self { number, standing: Mutex::new(Standing::Runs), changed: Notify::new() }
+    pub(crate) fn new(number: u32, machine: u32) -> Self {
+        Self { number, machine, standing: Mutex::new(Standing::Runs), changed: Notify::new() }
     }
 
     /// Which life this is, from 1.
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Where it runs.
+    pub(crate) fn machine(&self) -> u32 {
+        self.machine
     }
 
     /// Returns while the process runs; after it was killed, never.
@@ -107,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_frozen_process_goes_on_where_it_stood() {
-        let process = Arc::new(Process::new(1));
+        let process = Arc::new(Process::new(1, 1));
         process.freeze();
         assert_eq!(process.stopped().await, Standing::Frozen);
         let thawing = process.clone();
@@ -121,7 +127,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_dead_process_stays_dead() {
-        let process = Process::new(1);
+        let process = Process::new(1, 1);
         process.kill();
         process.thaw();
         process.freeze();

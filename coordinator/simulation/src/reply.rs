@@ -6,7 +6,7 @@
 use amends_participant::answer::Refusal;
 use amends_participant::barrier::decide::Bar;
 use amends_participant::status::{of_bar, of_refusal};
-use amends_runtime::participant::{Code, ERROR_DOMAIN, ErrorInfo, Reply, Status};
+use amends_runtime::participant::{Code, ERROR_DOMAIN, ErrorInfo, HttpReply, Protocol, Reply, Status};
 
 /// Whose reasons a participant's own refusals are.
 const DOMAIN: &str = "sim.v1.Desk";
@@ -44,6 +44,37 @@ pub(crate) fn internal(message: &str) -> Reply {
 /// The query found nothing.
 pub(crate) fn not_found() -> Reply {
     translate(&tonic::Status::not_found("no effect found"), None)
+}
+
+/// The same answer in a call's protocol.
+pub(crate) fn over(protocol: Protocol, reply: Reply) -> Reply {
+    if protocol == Protocol::Grpc {
+        return reply;
+    }
+    let empty =
+        HttpReply { status: 200, body: None, pending: false, message: String::new(), reason: None, retry_after: None };
+    match reply {
+        Reply::Ok { pending: true, .. } => Reply::Http(HttpReply { status: 202, pending: true, ..empty }),
+        Reply::Ok { bytes, .. } => Reply::Http(HttpReply { body: (!bytes.is_empty()).then_some(bytes), ..empty }),
+        Reply::Status(status) => Reply::Http(HttpReply {
+            status: http_status(status.code),
+            message: status.message,
+            reason: status.info.map(|info| info.reason),
+            ..empty
+        }),
+        other => other,
+    }
+}
+
+/// As a participant in HTTP says what one in gRPC says with this code.
+fn http_status(code: Code) -> u16 {
+    match code {
+        Code::FailedPrecondition => 422,
+        Code::NotFound => 404,
+        Code::Aborted => 409,
+        Code::Unavailable => 503,
+        _ => 500,
+    }
 }
 
 fn translate(status: &tonic::Status, info: Option<(&str, &str)>) -> Reply {

@@ -1,27 +1,15 @@
 //! The definitions that are run: real YAML through the real reader, each with its own shape of risk.
 //!
 //! They are put together here so that limits and requests are the same everywhere and only the shapes differ. Nothing in them
-//! is simulated: they are registered, stored and compiled as a team's would be. Invariant: a [`Library`] holds only
-//! definitions that compile.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use amends_definition::{Body, Compiled, Format, parse};
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, Version};
-use amends_engine::time::Timestamp;
-use amends_store::Store;
-use amends_store::memory::MemoryStore;
-use bytes::Bytes;
-
-use crate::participants::DESCRIPTORS;
+//! is simulated: `library.rs` compiles them as a team's. Invariant: two versions of one have the same steps, so that a saga may
+//! move from one to the other at any time.
 
 /// Who takes part. One is called by several steps, so that limits and rows per participant are shared.
 pub(crate) const PARTICIPANTS: [&str; 3] = ["stock", "funds", "courier"];
 
-const INPUT: &str = "{ type: object, required: [refuse, pend, express], properties: \
-                     { refuse: { type: string }, pend: { type: string }, express: { type: boolean } } }";
-const REQUEST: &str = r#"saga: "${saga.id}", refuse: "${input.refuse}", pend: "${input.pend}""#;
+const INPUT: &str = "{ type: object, required: [refuse, express], properties: \
+                     { refuse: { type: string }, express: { type: boolean } } }";
+const REQUEST: &str = r#"saga: "${saga.id}", refuse: "${input.refuse}""#;
 /// An action gives up within a few seconds, so that runs see both the retry and the end of retries.
 const ACTION: &str = "timeout: 2s, retry: { max_attempts: 4, initial: 100ms, max: 1s }";
 /// What must happen in the end is tried for longer than the faults of a run usually last.
@@ -32,20 +20,22 @@ const FINISHING: &str = "timeout: 2s, retry: { max_attempts: 16, initial: 100ms,
 pub struct Scenario {
     /// The definition's name.
     pub name: String,
-    /// Its steps' names, in order.
-    pub steps: Vec<String>,
     source: String,
 }
 
 impl Scenario {
     fn new(name: &str, timeout: &str) -> Self {
         let source = format!("saga: {name}\ntimeout: {timeout}\ninput: {INPUT}\nsteps:\n");
-        Self { name: name.to_owned(), steps: Vec::new(), source }
+        Self { name: name.to_owned(), source }
+    }
+
+    /// Its source in each version: the second gives up sooner.
+    pub(crate) fn versions(&self) -> [String; 2] {
+        [self.source.clone(), self.source.replace("max_attempts: 16", "max_attempts: 12")]
     }
 
     /// Adds a step: its participant, its other fields (`after: [a]`), and its operations.
     fn step(mut self, name: &str, participant: &str, fields: &[&str], operations: &[String]) -> Self {
-        self.steps.push(name.to_owned());
         self.source += &format!("  - step: {name}\n    participant: {participant}\n");
         for field in fields.iter().copied().chain(operations.iter().map(String::as_str)) {
             self.source += &format!("    {field}\n");
@@ -138,86 +128,15 @@ pub fn scenarios() -> Vec<Scenario> {
             .step("reserve", "stock", &["within: 6s"], &undoable())
             .step("transfer", "funds", &["within: 6s"], &asked_and_undoable)
             .step("ship", "courier", &[], &undoable()),
+        // Steps that answer later than anybody waits, where nobody can be asked.
+        Scenario::new("late", "2m")
+            .step("reserve", "stock", &[], &undoable())
+            .step("transfer", "funds", &["within: 200ms"], &undoable())
+            .step("ship", "courier", &[], &undoable()),
         // A step that only some sagas need, and one behind it.
         Scenario::new("conditional", "2m")
             .step("reserve", "stock", &[], &undoable())
             .step("express", "courier", &[r#"when: "${input.express}""#], &undoable())
             .step("hold", "funds", &[], &undoable()),
     ]
-}
-
-/// Definitions that were compiled once, for all runs.
-#[derive(Debug)]
-pub struct Library {
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    scenario: Scenario,
-    name: DefinitionName,
-    body: Bytes,
-    compiled: Arc<Compiled>,
-}
-
-/// A definition that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the scenario {scenario} can't be used: {why}")]
-pub struct BadScenario {
-    scenario: String,
-    why: String,
-}
-
-/// A definition in a world's store.
-#[derive(Debug)]
-pub(crate) struct Registered {
-    pub(crate) name: DefinitionName,
-    pub(crate) version: Version,
-    pub(crate) compiled: Arc<Compiled>,
-}
-
-impl Library {
-    /// Compiles scenarios.
-    pub fn new(scenarios: Vec<Scenario>) -> Result<Self, BadScenario> {
-        let entries = scenarios.into_iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Self { entries })
-    }
-
-    /// What is in it.
-    pub fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
-        self.entries.iter().map(|entry| &entry.scenario)
-    }
-
-    /// Puts every definition into a store.
-    pub(crate) async fn register(&self, store: &MemoryStore) -> Vec<Registered> {
-        let namespace = Namespace::default_namespace();
-        let mut registered = Vec::new();
-        for Entry { name, body, compiled, .. } in &self.entries {
-            let put = store.put_definition(&namespace, name, body.clone(), "simulation", Timestamp(0)).await;
-            registered.extend(put.map(|record| Registered {
-                name: name.clone(),
-                version: record.version,
-                compiled: compiled.clone(),
-            }));
-        }
-        registered
-    }
-}
-
-fn entry(scenario: Scenario) -> Result<Entry, BadScenario> {
-    let bad = |why: String| BadScenario { scenario: scenario.name.clone(), why };
-    let findings = |found: Vec<amends_definition::Finding>| {
-        bad(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    };
-    let descriptors: BTreeMap<ParticipantName, Bytes> = PARTICIPANTS
-        .iter()
-        .filter_map(|name| ParticipantName::parse(name).ok())
-        .map(|name| (name, Bytes::from_static(DESCRIPTORS)))
-        .collect();
-    let document = parse(&scenario.source, Format::Yaml, &scenario.name).map_err(findings)?;
-    let body = Body::new(&scenario.source, Format::Yaml, &document, &descriptors).map_err(|it| bad(it.to_string()))?;
-    let name = DefinitionName::parse(&scenario.name).map_err(|it| bad(it.to_string()))?;
-    // Every store gives a definition's first version this number.
-    let compiled = body.compile(Version(1)).map_err(findings)?;
-    Ok(Entry { name, body: body.encode(), compiled: Arc::new(compiled), scenario })
 }

@@ -4,7 +4,7 @@
 //! to do. Invariant: two runs with one seed draw the same numbers in the same order, because each stream of numbers has one
 //! generator of its own and everything runs on one thread.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use amends_engine::time::Timestamp;
@@ -37,6 +37,26 @@ impl VirtualClock {
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         BEGINNING + self.elapsed()
+    }
+}
+
+/// That clock as a machine has it whose clock was set.
+#[derive(Debug)]
+pub(crate) struct SetClock {
+    clock: Arc<VirtualClock>,
+    /// In milliseconds.
+    ahead: i64,
+}
+
+impl SetClock {
+    pub(crate) fn new(clock: Arc<VirtualClock>, ahead: i64) -> Self {
+        Self { clock, ahead }
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now().0.saturating_add_signed(self.ahead))
     }
 }
 

@@ -1,22 +1,23 @@
 //! The store as one life of a node sees it: the memory store behind a wire that delays, loses and repeats.
 //!
-//! Commits travel in a task of the world, so that a killed process's last commit may still arrive. It changes no commit.
-//! Invariant: whatever it answers is something that a real store could answer: a failure may hide a success, never the other
-//! way round.
+//! It changes no commit. Invariant: whatever it answers is something that a real store could answer: a failure may hide a
+//! success, never the other way round; nothing is answered before it is durable (`durable.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaKey, Version};
 use amends_engine::time::Timestamp;
+use amends_store::memory::MemoryStore;
 use amends_store::*;
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::oneshot;
-use tokio::time::sleep;
+use futures::future::BoxFuture;
 
-use crate::faults::StoreFault;
+use crate::commits::boundary_of;
+use crate::faults::Boundary;
 use crate::process::Process;
+use crate::wire::{Departure, Heard, Wire};
 use crate::world::World;
 
 type Answers = Vec<Result<Committed, CommitError>>;
@@ -25,52 +26,49 @@ type Answers = Vec<Result<Committed, CommitError>>;
 #[derive(Debug)]
 pub(crate) struct SimulatedStore {
     world: Arc<World>,
-    process: Arc<Process>,
+    wire: Wire,
 }
 
 impl SimulatedStore {
     pub(crate) fn new(world: Arc<World>, process: Arc<Process>) -> Self {
-        Self { world, process }
+        Self { wire: Wire { world: world.clone(), process }, world }
     }
 
-    /// A read, or a write that is safe to repeat: it may go unanswered.
-    async fn ask<T>(&self, what: &str, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.process.runs().await;
-        let lost = self.world.faults.loses_read();
-        if lost {
-            self.world.trace.note(format_args!("node {} {what}: no answer", self.process.number()));
-            sleep(Duration::from_millis(50)).await;
+    /// A read.
+    async fn look<T>(
+        &self,
+        at: Boundary,
+        shard: Option<ShardId>,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match self.wire.ask(at, shard, asked).await {
+            Heard::Answer(answer) => answer,
+            Heard::Misled(_) | Heard::Silence => Err(StoreError::Unavailable(silence())),
+            Heard::Refused => Err(StoreError::Refused(silence())),
         }
-        let answer = if lost { Err(StoreError::Unavailable(silence())) } else { asked.await };
-        self.process.runs().await;
-        answer
     }
 
-    /// Sends commits on their way; they arrive whatever becomes of the process.
-    fn send(&self, commits: Vec<Commit>) -> oneshot::Receiver<Answers> {
-        let (tell, told) = oneshot::channel();
-        let random = self.world.faults.is_random();
-        let delay = || if random { self.world.wire.millis(0, 6) } else { Duration::from_millis(1) };
-        let (there, back) = (delay(), delay());
-        let world = self.world.clone();
-        self.world.run(async move {
-            sleep(there).await;
-            let answers = world.apply(commits).await;
-            sleep(back).await;
-            // A killed process doesn't listen any more.
-            let _ = tell.send(answers);
-        });
-        told
-    }
-
-    /// Sends commits once more after a while, as a client library might.
-    fn send_late(&self, commits: Vec<Commit>) {
-        let delay = self.world.wire.millis(5, 3_000);
-        let world = self.world.clone();
-        self.world.run(async move {
-            sleep(delay).await;
-            world.apply(commits).await;
-        });
+    /// A write that may arrive twice. `make` is given the store.
+    async fn tell<T, F>(&self, at: Boundary, shard: Option<ShardId>, make: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(Arc<MemoryStore>) -> BoxFuture<'static, Result<T, StoreError>>,
+    {
+        let fault = match self.wire.depart(at, shard).await {
+            Departure::Refused => return Err(StoreError::Refused(silence())),
+            Departure::Leaves(fault) => fault,
+        };
+        let delays = self.wire.delays(at.channel());
+        let write = || {
+            let (world, change) = (self.world.clone(), make(self.world.store.clone()));
+            let written = async move { world.write(async { (change.await, Vec::new()) }).await };
+            Box::pin(written) as BoxFuture<'static, Option<Result<T, StoreError>>>
+        };
+        match self.wire.send(fault, delays, write).await {
+            Heard::Answer(Some(answer)) => answer,
+            Heard::Answer(None) | Heard::Misled(_) | Heard::Silence => Err(StoreError::Unavailable(silence())),
+            Heard::Refused => Err(StoreError::Refused(silence())),
+        }
     }
 }
 
@@ -84,12 +82,12 @@ fn unanswered(commits: usize) -> Answers {
 }
 
 /// What a store says to the repeat of a commit that it has forgotten making.
-fn stale(expected: Vec<u64>, answers: Answers) -> Answers {
-    let answer = |(expected, answer)| match answer {
-        Ok(Committed::Now { .. }) => Err(CommitError::Stale { expected, found: expected + 1 }),
+fn stale(expected: &[u64], answers: Answers) -> Answers {
+    let answer = |(expected, answer): (&u64, _)| match answer {
+        Ok(Committed::Now { .. }) => Err(CommitError::Stale { expected: *expected, found: expected + 1 }),
         other => other,
     };
-    expected.into_iter().zip(answers).map(answer).collect()
+    expected.iter().zip(answers).map(answer).collect()
 }
 
 #[async_trait]
@@ -99,7 +97,7 @@ impl Store for SimulatedStore {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        self.ask("now", self.world.store.now()).await
+        self.look(Boundary::Look, None, self.world.store.now()).await
     }
 
     async fn acquire(
@@ -109,84 +107,87 @@ impl Store for SimulatedStore {
         nonce: Nonce,
         lease_for: Duration,
     ) -> Result<Acquired, StoreError> {
-        let acquired = self.ask("acquire", self.world.store.acquire(shard, node, nonce, lease_for)).await;
+        let acquired = self.tell(Boundary::Acquire, Some(shard), |store| {
+            let node = node.to_owned();
+            Box::pin(async move { store.acquire(shard, &node, nonce, lease_for).await })
+        });
+        let acquired = acquired.await;
         if let Ok(Acquired { lease, .. }) = &acquired {
-            let (number, epoch) = (self.process.number(), lease.epoch.0);
+            let (number, epoch) = (self.wire.process.number(), lease.epoch.0);
             self.world.trace.note(format_args!("node {number} has shard {} with epoch {epoch}", shard.0));
         }
         acquired
     }
 
     async fn renew(&self, lease: Lease, lease_for: Duration) -> Result<(), StoreError> {
-        self.ask("renew", self.world.store.renew(lease, lease_for)).await
+        let renew = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            Box::pin(async move { store.renew(lease, lease_for).await })
+        };
+        self.tell(Boundary::Renew, Some(lease.shard), renew).await
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
-        self.ask("release", self.world.store.release(lease)).await
+        let release =
+            |store: Arc<MemoryStore>| -> BoxFuture<'static, _> { Box::pin(async move { store.release(lease).await }) };
+        self.tell(Boundary::Release, Some(lease.shard), release).await
     }
 
     async fn tenures(&self) -> Result<Vec<Tenure>, StoreError> {
-        self.ask("tenures", self.world.store.tenures()).await
+        self.look(Boundary::Look, None, self.world.store.tenures()).await
     }
 
     async fn heartbeat(&self, node: &NodeRecord) -> Result<(), StoreError> {
-        self.ask("heartbeat", self.world.store.heartbeat(node)).await
+        let node = Arc::new(node.clone());
+        let heartbeat = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            let node = node.clone();
+            Box::pin(async move { store.heartbeat(&node).await })
+        };
+        self.tell(Boundary::Heartbeat, None, heartbeat).await
     }
 
     async fn forget_node(&self, name: &str) -> Result<(), StoreError> {
-        self.ask("forget_node", self.world.store.forget_node(name)).await
+        let forget = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            let name = name.to_owned();
+            Box::pin(async move { store.forget_node(&name).await })
+        };
+        self.tell(Boundary::Heartbeat, None, forget).await
     }
 
     async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
-        self.ask("nodes", self.world.store.nodes()).await
+        self.look(Boundary::Look, None, self.world.store.nodes()).await
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Answers {
-        self.process.runs().await;
-        let fault = self.world.faults.at_commit();
-        if let Some(fault) = fault {
-            self.world.trace.note(format_args!("node {} commit: {fault:?}", self.process.number()));
+        let (count, expected): (usize, Vec<u64>) =
+            (commits.len(), commits.iter().map(|it| it.expected_revision).collect());
+        let (at, shard) = (boundary_of(&commits), commits.first().map(|it| it.lease.shard));
+        let fault = match self.wire.depart(at, shard).await {
+            Departure::Refused => return commits.iter().map(|_| Err(CommitError::Full)).collect(),
+            Departure::Leaves(fault) => fault,
+        };
+        let delays = self.wire.delays(at.channel());
+        let arrive = || -> BoxFuture<'static, Answers> {
+            let (world, commits) = (self.world.clone(), commits.clone());
+            Box::pin(async move { world.commit(commits).await })
+        };
+        match self.wire.send(fault, delays, arrive).await {
+            Heard::Answer(answers) => answers,
+            Heard::Misled(answers) => stale(&expected, answers),
+            Heard::Silence | Heard::Refused => unanswered(count),
         }
-        match fault {
-            Some(StoreFault::CrashBefore) => match self.process.die().await {},
-            Some(StoreFault::Freeze) => {
-                self.process.freeze();
-                self.process.runs().await;
-            }
-            Some(StoreFault::Lost) => {
-                sleep(Duration::from_millis(50)).await;
-                return unanswered(commits.len());
-            }
-            Some(StoreFault::Full) => return commits.iter().map(|_| Err(CommitError::Full)).collect(),
-            Some(StoreFault::LateCopy) => self.send_late(commits.clone()),
-            _ => {}
-        }
-        let (count, expected) = (commits.len(), commits.iter().map(|commit| commit.expected_revision).collect());
-        let copy = (fault == Some(StoreFault::Twice)).then(|| commits.clone());
-        let told = self.send(commits);
-        if fault == Some(StoreFault::CrashDuring) {
-            match self.process.die().await {}
-        }
-        let mut answers = told.await.unwrap_or_else(|_| unanswered(count));
-        match fault {
-            Some(StoreFault::CrashAfter) => match self.process.die().await {},
-            Some(StoreFault::Unanswered) => answers = unanswered(count),
-            Some(StoreFault::Stale) => answers = stale(expected, answers),
-            _ => {}
-        }
-        if let Some(copy) = copy {
-            answers = self.send(copy).await.unwrap_or_else(|_| unanswered(count));
-        }
-        self.process.runs().await;
-        answers
     }
 
     async fn get(&self, key: &SagaKey) -> Result<Option<StoredSaga>, StoreError> {
-        self.ask("get", self.world.store.get(key)).await
+        self.look(Boundary::Load, Some(shard_of(key, self.world.store.info().shards)), self.world.store.get(key)).await
     }
 
     async fn history(&self, key: &SagaKey, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        self.ask("history", self.world.store.history(key, from, limit)).await
+        self.look(
+            Boundary::Load,
+            Some(shard_of(key, self.world.store.info().shards)),
+            self.world.store.history(key, from, limit),
+        )
+        .await
     }
 
     async fn due(
@@ -197,23 +198,23 @@ impl Store for SimulatedStore {
         resume: Option<(Timestamp, SagaKey)>,
         limit: usize,
     ) -> Result<Vec<StoredSaga>, StoreError> {
-        self.ask("due", self.world.store.due(shard, after, until, resume, limit)).await
+        self.look(Boundary::Load, Some(shard), self.world.store.due(shard, after, until, resume, limit)).await
     }
 
     async fn open_sagas(&self, shard: ShardId) -> Result<u64, StoreError> {
-        self.ask("open_sagas", self.world.store.open_sagas(shard)).await
+        self.look(Boundary::Look, Some(shard), self.world.store.open_sagas(shard)).await
     }
 
     async fn census(&self, shard: ShardId) -> Result<Census, StoreError> {
-        self.ask("census", self.world.store.census(shard)).await
+        self.look(Boundary::Look, Some(shard), self.world.store.census(shard)).await
     }
 
     async fn oldest_open(&self, shard: ShardId, status: &str) -> Result<Option<Timestamp>, StoreError> {
-        self.ask("oldest_open", self.world.store.oldest_open(shard, status)).await
+        self.look(Boundary::Look, Some(shard), self.world.store.oldest_open(shard, status)).await
     }
 
     async fn oldest_start(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.ask("oldest_start", self.world.store.oldest_start()).await
+        self.look(Boundary::Look, None, self.world.store.oldest_start()).await
     }
 
     async fn list(
@@ -222,11 +223,11 @@ impl Store for SimulatedStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<ListedSaga>, StoreError> {
-        self.ask("list", self.world.store.list(filter, after, limit)).await
+        self.look(Boundary::Look, None, self.world.store.list(filter, after, limit)).await
     }
 
     async fn count(&self, filter: &Filter) -> Result<Vec<(SagaKind, u64)>, StoreError> {
-        self.ask("count", self.world.store.count(filter)).await
+        self.look(Boundary::Look, None, self.world.store.count(filter)).await
     }
 
     async fn count_open(
@@ -234,11 +235,14 @@ impl Store for SimulatedStore {
         namespace: &Namespace,
         definition: &DefinitionName,
     ) -> Result<Vec<(Version, String, u64)>, StoreError> {
-        self.ask("count_open", self.world.store.count_open(namespace, definition)).await
+        self.look(Boundary::Look, None, self.world.store.count_open(namespace, definition)).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.ask("sweep", self.world.store.sweep(now, limit)).await
+        let sweep = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            Box::pin(async move { store.sweep(now, limit).await })
+        };
+        self.tell(Boundary::Note, None, sweep).await
     }
 
     async fn put_definition(
@@ -249,7 +253,7 @@ impl Store for SimulatedStore {
         principal: &str,
         now: Timestamp,
     ) -> Result<DefinitionRecord, StoreError> {
-        self.ask("put_definition", self.world.store.put_definition(namespace, name, body, principal, now)).await
+        self.look(Boundary::Look, None, self.world.store.put_definition(namespace, name, body, principal, now)).await
     }
 
     async fn get_definition(
@@ -258,7 +262,7 @@ impl Store for SimulatedStore {
         name: &DefinitionName,
         version: Option<Version>,
     ) -> Result<Option<DefinitionRecord>, StoreError> {
-        self.ask("get_definition", self.world.store.get_definition(namespace, name, version)).await
+        self.look(Boundary::Look, None, self.world.store.get_definition(namespace, name, version)).await
     }
 
     async fn definition_versions(
@@ -266,7 +270,7 @@ impl Store for SimulatedStore {
         namespace: &Namespace,
         name: &DefinitionName,
     ) -> Result<Vec<DefinitionRecord>, StoreError> {
-        self.ask("definition_versions", self.world.store.definition_versions(namespace, name)).await
+        self.look(Boundary::Look, None, self.world.store.definition_versions(namespace, name)).await
     }
 
     async fn deprecate_definition(
@@ -277,11 +281,11 @@ impl Store for SimulatedStore {
         deprecation: Option<Deprecation>,
     ) -> Result<Option<DefinitionRecord>, StoreError> {
         let work = self.world.store.deprecate_definition(namespace, name, version, deprecation);
-        self.ask("deprecate_definition", work).await
+        self.look(Boundary::Look, None, work).await
     }
 
     async fn list_definitions(&self, namespace: &Namespace) -> Result<Vec<DefinitionRecord>, StoreError> {
-        self.ask("list_definitions", self.world.store.list_definitions(namespace)).await
+        self.look(Boundary::Look, None, self.world.store.list_definitions(namespace)).await
     }
 
     async fn put_participant(
@@ -294,7 +298,7 @@ impl Store for SimulatedStore {
         now: Timestamp,
     ) -> Result<ParticipantRecord, StoreError> {
         let put = self.world.store.put_participant(namespace, name, body, expected, principal, now);
-        self.ask("put_participant", put).await
+        self.look(Boundary::Look, None, put).await
     }
 
     async fn get_participant(
@@ -302,24 +306,31 @@ impl Store for SimulatedStore {
         namespace: &Namespace,
         name: &ParticipantName,
     ) -> Result<Option<ParticipantRecord>, StoreError> {
-        self.ask("get_participant", self.world.store.get_participant(namespace, name)).await
+        self.look(Boundary::Look, None, self.world.store.get_participant(namespace, name)).await
     }
 
     async fn list_participants(&self, namespace: &Namespace) -> Result<Vec<ParticipantRecord>, StoreError> {
-        self.ask("list_participants", self.world.store.list_participants(namespace)).await
+        self.look(Boundary::Look, None, self.world.store.list_participants(namespace)).await
     }
 
     async fn all_participants(&self) -> Result<Vec<ParticipantRecord>, StoreError> {
-        self.ask("all_participants", self.world.store.all_participants()).await
+        self.look(Boundary::Look, None, self.world.store.all_participants()).await
     }
 
     async fn glance(&self) -> Result<Vec<Finding>, StoreError> {
-        self.ask("glance", self.world.store.glance()).await
+        self.look(Boundary::Look, None, self.world.store.glance()).await
     }
 
     async fn append(&self, lease: Lease, op: OpId, entries: Vec<Append>) -> Result<Committed, CommitError> {
-        let asked = async { Ok(self.world.store.append(lease, op, entries).await) };
-        self.ask("append", asked).await.unwrap_or_else(|error| Err(CommitError::Ambiguous(Box::new(error))))
+        let append = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            let entries = entries.clone();
+            Box::pin(async move { Ok(store.append(lease, op, entries).await) })
+        };
+        match self.tell(Boundary::Note, Some(lease.shard), append).await {
+            Ok(answer) => answer,
+            Err(StoreError::Refused(_)) => Err(CommitError::Full),
+            Err(error) => Err(CommitError::Ambiguous(Box::new(error))),
+        }
     }
 
     async fn read_log(
@@ -329,34 +340,45 @@ impl Store for SimulatedStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        self.ask("read_log", self.world.store.read_log(shard, log, from, limit)).await
+        self.look(Boundary::Look, Some(shard), self.world.store.read_log(shard, log, from, limit)).await
     }
 
     async fn log_span(&self, shard: ShardId, log: Log) -> Result<Span, StoreError> {
-        self.ask("log_span", self.world.store.log_span(shard, log)).await
+        self.look(Boundary::Look, Some(shard), self.world.store.log_span(shard, log)).await
     }
 
     async fn trim_log(&self, lease: Lease, log: Log, below: u64) -> Result<(), StoreError> {
-        self.ask("trim_log", self.world.store.trim_log(lease, log, below)).await
+        let trim = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            Box::pin(async move { store.trim_log(lease, log, below).await })
+        };
+        self.tell(Boundary::Note, Some(lease.shard), trim).await
     }
 
     async fn put_document(&self, kind: &str, id: &str, body: Bytes, expected: Option<u64>) -> Result<u64, StoreError> {
-        self.ask("put_document", self.world.store.put_document(kind, id, body, expected)).await
+        let put = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            let (kind, id, body) = (kind.to_owned(), id.to_owned(), body.clone());
+            Box::pin(async move { store.put_document(&kind, &id, body, expected).await })
+        };
+        self.tell(Boundary::Note, None, put).await
     }
 
     async fn get_document(&self, kind: &str, id: &str) -> Result<Option<Document>, StoreError> {
-        self.ask("get_document", self.world.store.get_document(kind, id)).await
+        self.look(Boundary::Look, None, self.world.store.get_document(kind, id)).await
     }
 
     async fn list_documents(&self, kind: &str, after: Option<&str>, limit: usize) -> Result<Vec<Document>, StoreError> {
-        self.ask("list_documents", self.world.store.list_documents(kind, after, limit)).await
+        self.look(Boundary::Look, None, self.world.store.list_documents(kind, after, limit)).await
     }
 
     async fn delete_document(&self, kind: &str, id: &str, expected: Option<u64>) -> Result<bool, StoreError> {
-        self.ask("delete_document", self.world.store.delete_document(kind, id, expected)).await
+        let delete = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
+            let (kind, id) = (kind.to_owned(), id.to_owned());
+            Box::pin(async move { store.delete_document(&kind, &id, expected).await })
+        };
+        self.tell(Boundary::Note, None, delete).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
-        self.ask("check", self.world.store.check()).await
+        self.look(Boundary::Look, None, self.world.store.check()).await
     }
 }

@@ -9,19 +9,21 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amends_engine::ids::SagaKey;
+use amends_engine::ids::{ParticipantName, SagaKey};
 use amends_engine::saga::Saga;
-use amends_runtime::seam::Clock;
+use amends_runtime::seam::Clock as _;
 use amends_runtime::{Coordinator, Place};
 use amends_store::memory::MemoryStore;
-use amends_store::{Commit, CommitError, Committed, Store, record};
+use amends_store::{Store, record};
 
+use crate::durable::Durability;
 use crate::faults::{FaultPlan, Faults};
 use crate::judge::Judge;
+use crate::library::{Library, Registered};
 use crate::participants::{Conduct, Participants};
 use crate::process::Process;
-use crate::scenario::Registered;
-use crate::seams::{Dice, VirtualClock};
+use crate::seams::{Dice, SetClock, VirtualClock};
+use crate::strike::Outages;
 use crate::trace::{Trace, lock};
 
 /// How many shards the store has: more than one, so that sagas of one run have different owners.
@@ -34,6 +36,7 @@ pub(crate) mod stream {
     pub(crate) const NETWORK: u64 = 3;
     pub(crate) const STORE: u64 = 4;
     pub(crate) const PEERS: u64 = 5;
+    pub(crate) const PEOPLE: u64 = 6;
     /// Downtimes; the lives of the nodes have the numbers after it.
     pub(crate) const NODES: u64 = 100;
 }
@@ -52,15 +55,21 @@ pub(crate) struct World {
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) trace: Trace,
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) durability: Durability,
+    pub(crate) outages: Arc<Outages>,
     pub(crate) judge: Judge,
     pub(crate) faults: Faults,
     pub(crate) participants: Participants,
+    /// Everybody who is called.
+    pub(crate) called: Vec<ParticipantName>,
     /// Delays on the way to participants.
     pub(crate) network: Dice,
     /// Delays on the way to the store.
     pub(crate) wire: Dice,
     /// Delays between nodes.
     pub(crate) peers: Dice,
+    /// What people do who aren't sure.
+    pub(crate) people: Dice,
     /// By machine.
     nodes: Mutex<BTreeMap<u32, Reachable>>,
     acknowledged: Mutex<Vec<SagaKey>>,
@@ -69,22 +78,31 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub(crate) fn new(seed: u64, plan: FaultPlan, conduct: Conduct) -> Self {
+    pub(crate) fn new(seed: u64, plan: FaultPlan, conduct: Conduct, library: &Library) -> Self {
         let clock = Arc::new(VirtualClock::new());
+        let outages = Arc::new(Outages::default());
         let time = {
-            let clock = clock.clone();
-            Arc::new(move || clock.now())
+            let (clock, outages) = (clock.clone(), outages.clone());
+            Arc::new(move || SetClock::new(clock.clone(), outages.store_clock()).now())
         };
+        let participants = Participants::new(conduct);
+        for (definition, replies) in library.replies() {
+            participants.answer(definition.clone(), replies.clone());
+        }
         Self {
             seed,
             trace: Trace::new(clock.clone()),
             store: Arc::new(MemoryStore::new(SHARDS, time)),
+            durability: Durability::default(),
+            outages,
             judge: Judge::default(),
             faults: Faults::new(plan, Dice::new(seed, stream::FAULTS), conduct.bears_copies()),
-            participants: Participants::new(conduct),
+            participants,
+            called: library.participants(),
             network: Dice::new(seed, stream::NETWORK),
             wire: Dice::new(seed, stream::STORE),
             peers: Dice::new(seed, stream::PEERS),
+            people: Dice::new(seed, stream::PEOPLE),
             nodes: Mutex::default(),
             acknowledged: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -94,10 +112,10 @@ impl World {
 
     /// The node that a request for this saga reaches, if any runs: the one that has its shard by its own word, which is where
     /// the others would send it on to.
-    pub(crate) fn node_for(&self, key: &SagaKey) -> Option<Coordinator> {
+    pub(crate) fn node_for(&self, key: &SagaKey) -> Option<Reachable> {
         let nodes = lock(&self.nodes);
         let owner = nodes.values().find(|it| it.coordinator.place(key) == Place::Here);
-        owner.or_else(|| nodes.values().next()).map(|it| it.coordinator.clone())
+        owner.or_else(|| nodes.values().next()).cloned()
     }
 
     /// The node of this name, for other nodes.
@@ -142,25 +160,6 @@ impl World {
         lock(&self.acknowledged).clone()
     }
 
-    /// Commits that have arrived at the store. Everything that becomes durable passes the judge.
-    pub(crate) async fn apply(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
-        let answers = self.store.commit(commits.clone()).await;
-        for (commit, answer) in commits.iter().zip(&answers) {
-            let word = match answer {
-                Ok(Committed::Now { .. }) => commit.index.status.to_owned(),
-                Ok(Committed::Duplicate { .. }) => "duplicate".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let (revision, epoch) = (commit.expected_revision + 1, commit.lease.epoch.0);
-            let digest = commit.digest();
-            self.trace.note(format_args!("commit {} revision {revision} epoch {epoch} {digest:?}: {word}", commit.key));
-            if matches!(answer, Ok(Committed::Now { .. })) {
-                self.judge.committed(commit, &self.trace);
-            }
-        }
-        answers
-    }
-
     /// Every saga that was ever made durable, as the store has it now.
     pub(crate) async fn sagas(&self) -> Vec<Saga> {
         let mut sagas = Vec::new();
@@ -184,8 +183,11 @@ impl World {
         }
     }
 
-    /// Makes definitions known to the judge, which reads states.
+    /// Makes definitions known to the judge, which reads states; everything before this is durable.
     pub(crate) fn knows(&self, registered: &[Registered]) {
         self.judge.knows(registered);
+        if self.faults.may_lose_tail() {
+            self.durability.begin(&self.store);
+        }
     }
 }

@@ -60,7 +60,11 @@ fn realistic(key: &SagaKey, revision: u64) -> SagaState {
         ..OperationState::IDLE
     };
     let step = StepState { action: operation, ..StepState::IDLE };
-    SagaState { steps: vec![step; 3], updated_at: Timestamp(1_760_000_000_000 + revision), ..state(key, revision) }
+    SagaState {
+        steps: vec![step; 3].into(),
+        updated_at: Timestamp(1_760_000_000_000 + revision),
+        ..state(key, revision)
+    }
 }
 
 fn transition(owner: &Owner<'_>, key: &SagaKey, revision: u64) -> Commit {

@@ -9,7 +9,7 @@ use amends_engine::time::Timestamp;
 use crate::contract::NodeRecord;
 
 /// Every node that was heard and not forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Members {
     by_name: BTreeMap<String, NodeRecord>,
 }

@@ -10,7 +10,7 @@ use crate::contract::{Filter, SagaKind};
 use crate::record;
 
 /// How many sagas a page looks at before it is given as it is: a page costs a page, whatever the filter.
-pub(crate) const VISITS: usize = 4_000;
+pub(crate) const VISITS: usize = 1_500;
 
 /// What is asked of a state.
 pub(crate) struct Narrow {

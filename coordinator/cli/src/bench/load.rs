@@ -1,7 +1,9 @@
-//! Closed-loop load: so many workers, each beginning the next as soon as the last has ended.
+//! The load: so many units under way all the time (closed), or so many begun each second whatever becomes of them (open).
 //!
-//! Latency is what a worker waited. Closed loop, so it says nothing of what happens beyond capacity. Invariant: what failed is
-//! counted and never as a success.
+//! Closed, each worker begins the next as soon as its last has ended, which finds the capacity; what it waits says nothing of what a
+//! caller would wait who doesn't hold back. Open, units begin by a schedule of constant distances, and a wait counts from the
+//! moment at which the unit was to begin: a stall is felt by all that were to begin in it (no coordinated omission). Invariant:
+//! what failed is counted and never as a success.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +12,10 @@ use std::time::{Duration, Instant};
 
 use amends_proto::v1 as api;
 use hdrhistogram::Histogram;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
-use super::proto::Echo;
-use super::proto::noop_client::NoopClient;
+use super::work::Work;
 use crate::connect::Connection;
 use crate::exit::Failure;
 
@@ -24,54 +25,97 @@ const WARM_UP_SHARE: u32 = 5;
 /// The longest wait that is told apart from longer ones, in microseconds.
 const WAIT_MAX_US: u64 = 120_000_000;
 
-/// What came of one measurement.
+/// Open, what would come on top of so many under way isn't begun and counts as failed: nothing that is so far behind catches up.
+const UNDER_WAY_MAX: usize = 50_000;
+
+/// How units are begun.
 #[derive(Debug, Clone, Copy)]
+pub(super) enum Load {
+    /// So many under way.
+    Closed(usize),
+    /// So many a second.
+    Open(f64),
+}
+
+/// What came of one measurement, or of several of the same.
+#[derive(Debug, Clone)]
 pub(super) struct Measured {
-    pub(super) per_second: f64,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
+    waits: Histogram<u64>,
+    counted: Duration,
     pub(super) failed: u64,
     /// All that succeeded, also before and after what the rate and the waits are of.
     pub(super) done: u64,
 }
 
-/// So many bare calls one after the other, as one unit.
-pub(super) async fn bare(
-    participant: SocketAddr,
-    calls: usize,
-    in_flight: usize,
-    length: Duration,
-) -> Result<Measured, Failure> {
-    let channel = dial(participant).await?;
-    run(in_flight, length, move |_| {
-        let mut client = NoopClient::new(channel.clone());
-        async move {
-            for _ in 0..calls {
-                client.call(Echo { text: text() }).await.map_err(|_| ())?;
-            }
-            Ok(())
+impl Measured {
+    fn new(length: Duration) -> Result<Self, Failure> {
+        let waits = Histogram::new_with_bounds(1, WAIT_MAX_US, 3).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Self { waits, counted: length - length / WARM_UP_SHARE, failed: 0, done: 0 })
+    }
+
+    fn take(&mut self, unit: &Unit, counts: bool) {
+        if unit.ended.is_err() {
+            self.failed += 1;
+            return;
         }
-    })
-    .await
+        self.done += 1;
+        if counts {
+            self.waits.saturating_record(u64::try_from(unit.waited.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Adds another round of the same.
+    pub(super) fn add(&mut self, other: &Self) {
+        // Their bounds are the same, so that nothing can be beyond them.
+        let _ = self.waits.add(&other.waits);
+        self.counted += other.counted;
+        self.failed += other.failed;
+        self.done += other.done;
+    }
+
+    pub(super) fn per_second(&self) -> f64 {
+        self.waits.len() as f64 / self.counted.as_secs_f64()
+    }
+
+    pub(super) fn millis(&self, quantile: f64) -> f64 {
+        Duration::from_micros(self.waits.value_at_quantile(quantile)).as_secs_f64() * 1000.0
+    }
+}
+
+/// One unit that is over.
+struct Unit {
+    ended: Result<(), ()>,
+    waited: Duration,
+    /// It began and ended within what is counted.
+    counts: bool,
 }
 
 /// Whole sagas, from the start request to the answer that it has ended.
-pub(super) async fn sagas(connection: &Connection, in_flight: usize, length: Duration) -> Result<Measured, Failure> {
+pub(super) async fn sagas(
+    connection: &Connection,
+    work: Work,
+    load: Load,
+    length: Duration,
+) -> Result<Measured, Failure> {
     let run_id = uuid::Uuid::now_v7().simple().to_string();
-    let connection = connection.clone();
-    run(in_flight, length, move |number| {
+    let (connection, definition) = (connection.clone(), work.name());
+    run(load, length, move |number| {
         let connection = connection.clone();
+        let expected = match work.is_refused(number) {
+            true => api::SagaStatus::Compensated,
+            false => api::SagaStatus::Completed,
+        };
         let start = api::StartSagaRequest {
             saga_id: format!("{run_id}-{number}"),
-            definition: "bench".to_owned(),
-            input: Some(crate::payload::from_json(&serde_json::json!({ "text": text() }))),
+            definition: definition.clone(),
+            input: Some(crate::payload::from_json(&work.input(number))),
             wait: Some(pbjson_types::Duration { seconds: 60, nanos: 0 }),
             ..api::StartSagaRequest::default()
         };
         async move {
-            let answer = crate::connect::request_within(start, Duration::from_secs(60));
-            let saga = connection.sagas().start(answer).await.map_err(|_| ())?.into_inner();
-            if saga.status() == api::SagaStatus::Completed { Ok(()) } else { Err(()) }
+            let asked = crate::connect::request_within(start, Duration::from_secs(60));
+            let saga = connection.sagas().start(asked).await.map_err(|_| ())?.into_inner();
+            if saga.status() == expected { Ok(()) } else { Err(()) }
         }
     })
     .await
@@ -84,12 +128,19 @@ pub(super) async fn dial(address: SocketAddr) -> Result<Channel, Failure> {
     channel.map_err(|error| Failure::Process(std::io::Error::other(error)))
 }
 
-pub(super) fn text() -> String {
-    "x".repeat(128)
+/// Runs units for so long, and waits for the last.
+pub(super) async fn run<F, U>(load: Load, length: Duration, unit: F) -> Result<Measured, Failure>
+where
+    F: Fn(u64) -> U + Clone + Send + 'static,
+    U: Future<Output = Result<(), ()>> + Send + 'static,
+{
+    match load {
+        Load::Closed(in_flight) => closed(in_flight, length, unit).await,
+        Load::Open(per_second) => open(per_second, length, unit).await,
+    }
 }
 
-/// Keeps so many units under way for so long.
-pub(super) async fn run<F, U>(in_flight: usize, length: Duration, unit: F) -> Result<Measured, Failure>
+async fn closed<F, U>(in_flight: usize, length: Duration, unit: F) -> Result<Measured, Failure>
 where
     F: Fn(u64) -> U + Clone + Send + 'static,
     U: Future<Output = Result<(), ()>> + Send + 'static,
@@ -101,41 +152,74 @@ where
     for _ in 0..in_flight {
         let (unit, next) = (unit.clone(), next.clone());
         workers.spawn(async move {
-            let mut waits = Vec::new();
-            let (mut done, mut failed) = (0, 0);
+            let mut units = Vec::new();
             while Instant::now() < until {
                 let from = Instant::now();
-                let result = unit(next.fetch_add(1, Ordering::Relaxed)).await;
-                let ended = Instant::now();
-                match result {
-                    Ok(()) => done += 1,
-                    Err(()) => failed += 1,
-                }
-                if result.is_ok() && from >= count_from && ended <= until {
-                    waits.push(ended - from);
-                }
+                let ended = unit(next.fetch_add(1, Ordering::Relaxed)).await;
+                let at = Instant::now();
+                units.push(Unit { ended, waited: at - from, counts: from >= count_from && at <= until });
             }
-            (waits, done, failed)
+            units
         });
     }
-    let mut histogram =
-        Histogram::<u64>::new_with_bounds(1, WAIT_MAX_US, 3).map_err(|error| Failure::Usage(error.to_string()))?;
-    let (mut all, mut failures) = (0, 0);
+    let mut measured = Measured::new(length)?;
     while let Some(worker) = workers.join_next().await {
-        let (waits, done, failed) = worker.map_err(|error| Failure::Process(std::io::Error::other(error)))?;
-        all += done;
-        failures += failed;
-        for wait in waits {
-            histogram.saturating_record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+        for unit in worker.map_err(broken)? {
+            measured.take(&unit, unit.counts);
         }
     }
-    let counted = length - length / WARM_UP_SHARE;
-    let millis = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64() * 1000.0;
-    Ok(Measured {
-        per_second: Duration::from_secs(histogram.len()).as_secs_f64() / counted.as_secs_f64(),
-        p50_ms: millis(0.5),
-        p99_ms: millis(0.99),
-        failed: failures,
-        done: all,
-    })
+    Ok(measured)
+}
+
+async fn open<F, U>(per_second: f64, length: Duration, unit: F) -> Result<Measured, Failure>
+where
+    F: Fn(u64) -> U + Clone + Send + 'static,
+    U: Future<Output = Result<(), ()>> + Send + 'static,
+{
+    let begun = Instant::now();
+    let count_from = begun + length / WARM_UP_SHARE;
+    let mut measured = Measured::new(length)?;
+    let mut under_way = JoinSet::new();
+    for number in 0_u32.. {
+        let due = Duration::from_secs_f64(f64::from(number) / per_second);
+        if due >= length {
+            break;
+        }
+        let intended = begun + due;
+        tokio::time::sleep_until(intended.into()).await;
+        while let Some(over) = under_way.try_join_next() {
+            let over: Unit = over.map_err(broken)?;
+            measured.take(&over, over.counts);
+        }
+        if under_way.len() >= UNDER_WAY_MAX {
+            measured.failed += 1;
+            continue;
+        }
+        let work = unit(u64::from(number));
+        under_way.spawn(async move {
+            let ended = work.await;
+            Unit { ended, waited: intended.elapsed(), counts: intended >= count_from }
+        });
+    }
+    while let Some(over) = under_way.join_next().await {
+        let over = over.map_err(broken)?;
+        measured.take(&over, over.counts);
+    }
+    Ok(measured)
+}
+
+fn broken(error: JoinError) -> Failure {
+    Failure::Process(std::io::Error::other(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_is_due_is_begun_and_failures_are_told_apart() {
+        let unit = |number: u64| async move { if number % 10 == 9 { Err(()) } else { Ok(()) } };
+        let measured = open(1000.0, Duration::from_millis(100), unit).await.expect("measured");
+        assert_eq!((measured.done, measured.failed), (90, 10));
+    }
 }

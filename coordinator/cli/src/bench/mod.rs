@@ -1,16 +1,21 @@
 //! `amends bench`: sagas per second and latency on this machine, beside a floor in the same run.
 //!
 //! The coordinator, the participant and Redis are processes of their own; the load comes from this one. Figures of different runs
-//! can't be compared on a noisy machine, so the floor is measured at the same concurrency right before: on the embedded store
-//! bare gRPC calls, on Redis the calls with the writes that they need (`redis/floor.rs`). Invariant: what is printed was measured
-//! in this run, the bad figures too.
+//! can't be compared on a noisy machine, so both floors are measured in turn with the sagas, round by round, with the same load
+//! (`floor.rs`): the calls of a saga and the grouped writes between them, and the same with one call more, which stands for the
+//! request that starts it. What doesn't depend on the noise is counted beside: processor time of every process, commits, round
+//! trips, syncs. Invariant: what is printed was measured in this run, the bad figures too.
 
+mod contest;
+mod cpu;
 mod embedded;
+mod floor;
 mod load;
 mod participant;
 mod processes;
 mod redis;
 mod report;
+mod work;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,6 +24,7 @@ use amends_proto::v1 as api;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::work::{Ends, Shape, Work};
 use crate::connect::{Address, Connection, request};
 use crate::exit::Failure;
 use crate::output::Format;
@@ -28,28 +34,6 @@ mod proto {
     #![allow(clippy::all, missing_debug_implementations, unreachable_pub, reason = "generated code")]
     tonic::include_proto!("amends.bench.v1");
 }
-
-/// How many steps the saga has.
-const STEPS: usize = 3;
-
-/// Three steps in a row, 128-byte payloads, no conditions.
-const DEFINITION: &str = "\
-saga: bench
-input: { type: object, required: [text] }
-steps:
-  - step: one
-    participant: noop
-    action: { call: amends.bench.v1.Noop/Call, request: { text: \"${input.text}\" } }
-    compensate: { call: amends.bench.v1.Noop/Call, request: { text: undo } }
-  - step: two
-    participant: noop
-    action: { call: amends.bench.v1.Noop/Call, request: { text: \"${input.text}\" } }
-    compensate: { call: amends.bench.v1.Noop/Call, request: { text: undo } }
-  - step: three
-    participant: noop
-    action: { call: amends.bench.v1.Noop/Call, request: { text: \"${input.text}\" } }
-    compensate: { call: amends.bench.v1.Noop/Call, request: { text: undo } }
-";
 
 /// Measures sagas per second beside a floor in the same run.
 #[derive(Debug, Args)]
@@ -83,12 +67,48 @@ struct Plan {
     /// Sagas in flight, one measurement for each
     #[arg(long, value_delimiter = ',', default_value = "1,64,256", value_name = "NUMBERS")]
     in_flight: Vec<usize>,
-    /// How long each measurement takes
-    #[arg(long = "for", default_value_t = 8, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// How long each measurement takes in each round
+    #[arg(long = "for", default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// How often floors and sagas take turns
+    #[arg(long, default_value_t = 2, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many steps a saga has
+    #[arg(long, value_delimiter = ',', default_value = "3", value_name = "NUMBERS", value_parser = clap::value_parser!(u16).range(1..=100))]
+    steps: Vec<u16>,
+    /// How sagas end
+    #[arg(long, value_delimiter = ',', default_value = "completed", value_name = "KINDS")]
+    ends: Vec<Ends>,
+    /// How steps follow each other
+    #[arg(long, value_delimiter = ',', default_value = "sequence", value_name = "SHAPES")]
+    shape: Vec<Shape>,
+    /// Begin sagas at these shares of what was reached, whatever becomes of those before: open-loop load
+    #[arg(long, value_delimiter = ',', value_name = "SHARES")]
+    open: Vec<f64>,
+    /// On Redis, how durable it is
+    #[arg(long, value_delimiter = ',', default_value = "everysec,always", value_name = "SETTINGS")]
+    sync: Vec<Durable>,
+}
+
+/// When Redis syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Durable {
+    Everysec,
+    Always,
 }
 
 impl Plan {
+    /// Every kind of saga that is to be measured.
+    fn works(&self) -> Vec<Work> {
+        let mut works = Vec::new();
+        for &steps in &self.steps {
+            for &shape in &self.shape {
+                works.extend(self.ends.iter().map(|&ends| Work { steps: usize::from(steps), shape, ends }));
+            }
+        }
+        works
+    }
+
     fn length(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
@@ -113,12 +133,20 @@ impl Bench {
         let participant = processes::free_address()?;
         let mut command = processes::own()?;
         command.args(["bench", "--participant", &participant.to_string()]);
-        let _participant = processes::launch(command, participant).await?;
+        let process = processes::launch(command, participant).await?;
+        let participant = Participant { address: participant, process: process.id() };
         match self.store {
             Store::Embedded => embedded::measure(&self.plan, participant).await,
             Store::Redis => redis::measure(&self.plan, participant).await,
         }
     }
+}
+
+/// Who is called.
+#[derive(Debug, Clone, Copy)]
+struct Participant {
+    address: SocketAddr,
+    process: Option<u32>,
 }
 
 async fn stopped() -> Failure {
@@ -141,7 +169,7 @@ async fn stopped() -> Failure {
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-    format!("three-step saga, 128-byte payloads, {cores} cores, {build} build, {}", disk())
+    format!("128-byte payloads, {cores} cores, {build} build, {}", disk())
 }
 
 /// How long the disk takes to sync: without it no durable figure means anything.
@@ -166,8 +194,8 @@ fn disk() -> String {
     }
 }
 
-/// Connects to a coordinator, and registers the participant and the definition there.
-async fn set_up(coordinator: SocketAddr, participant: SocketAddr) -> Result<Connection, Failure> {
+/// Connects to a coordinator, and registers the participant and all definitions there.
+async fn set_up(plan: &Plan, coordinator: SocketAddr, participant: SocketAddr) -> Result<Connection, Failure> {
     let address: Address = format!("http://{coordinator}")
         .parse()
         .map_err(|error: crate::connect::InvalidAddress| Failure::Usage(error.to_string()))?;
@@ -187,7 +215,9 @@ async fn set_up(coordinator: SocketAddr, participant: SocketAddr) -> Result<Conn
         ..Default::default()
     };
     connection.participants().set_limits(request(limits)).await?;
-    let define = api::RegisterDefinitionRequest { source: DEFINITION.to_owned(), ..Default::default() };
-    connection.definitions().register(request(define)).await?;
+    for work in plan.works() {
+        let define = api::RegisterDefinitionRequest { source: work.definition(), ..Default::default() };
+        connection.definitions().register(request(define)).await?;
+    }
     Ok(connection)
 }

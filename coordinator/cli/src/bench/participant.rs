@@ -1,4 +1,4 @@
-//! The participant of the benchmark: an echo with reflection. Keeps nothing and has no barrier.
+//! The participant of the benchmark: an echo with reflection, which refuses one text. Keeps nothing and has no barrier.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::proto::Echo;
 use super::proto::noop_server::{Noop, NoopServer};
+use super::work::REFUSE;
 use crate::exit::Failure;
 
 /// Its descriptors, for reflection.
@@ -17,7 +18,11 @@ struct EchoService;
 #[tonic::async_trait]
 impl Noop for EchoService {
     async fn call(&self, request: Request<Echo>) -> Result<Response<Echo>, Status> {
-        Ok(Response::new(request.into_inner()))
+        let echo = request.into_inner();
+        if echo.text == REFUSE {
+            return Err(Status::failed_precondition("as it was asked to"));
+        }
+        Ok(Response::new(echo))
     }
 }
 

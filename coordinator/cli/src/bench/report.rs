@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::cpu::Used;
 use super::load::Measured;
 use super::redis::Cost;
 use crate::exit::Failure;
@@ -14,20 +15,26 @@ use crate::output::{Format, Tone, cell, table};
 pub(super) struct Row {
     /// How durable it was.
     pub(super) level: &'static str,
-    pub(super) in_flight: usize,
-    pub(super) what: &'static str,
+    /// How many were in flight, or begun a second.
+    pub(super) load: String,
+    pub(super) what: String,
     pub(super) measured: Measured,
-    /// The floor that it is compared with, per second.
-    pub(super) of: f64,
+    /// What the floors reached, per second: without and with a call for the start.
+    pub(super) of: (f64, f64),
+    /// Processor time of each process for one of them.
+    pub(super) cpu_us: [Option<f64>; 4],
+    /// Calls of one of them.
+    pub(super) calls: f64,
+    /// Commits of one of them.
+    pub(super) commits: f64,
     /// What one of them cost Redis.
-    pub(super) cost: Option<Cost>,
+    pub(super) redis: Option<Cost>,
 }
 
 /// All measurements of a run.
 #[derive(Debug)]
 pub(super) struct Report {
     title: String,
-    floor: &'static str,
     rows: Vec<Row>,
     /// By level, what an idle coordinator costs Redis a second.
     idle: Vec<(&'static str, Cost)>,
@@ -35,13 +42,15 @@ pub(super) struct Report {
 
 impl Report {
     /// Begins with saying what is measured, and on what.
-    pub(super) fn begin(store: &str, floor: &'static str) -> Self {
+    pub(super) fn begin(store: &str) -> Self {
         let title = format!("{store}; {}", super::machine());
         eprintln!("{title}");
-        Self { title, floor, rows: Vec::new(), idle: Vec::new() }
+        Self { title, rows: Vec::new(), idle: Vec::new() }
     }
 
     pub(super) fn add(&mut self, row: Row) {
+        // As soon as it is there: a run takes minutes.
+        eprintln!("{}", row.speed().join("  "));
         self.rows.push(row);
     }
 
@@ -54,15 +63,15 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let of = format!("OF {}", self.floor);
-        let header = ["LEVEL", "IN FLIGHT", "WHAT", "PER SECOND", "P50 MS", "P99 MS", &of, "FAILED"];
-        let speeds = table(&header, self.rows.iter().map(|row| cells(&row.speed())));
+        let speeds = table(&SPEED, self.rows.iter().map(|row| cells(&row.speed())));
+        let cpu = table(&CPU, self.rows.iter().map(|row| cells(&row.cpu())));
         let costs: Vec<Vec<String>> = self.rows.iter().filter_map(Row::costs).chain(self.idle_costs()).collect();
+        let tables = speeds + "\n" + &cpu;
         if costs.is_empty() {
-            return speeds;
+            return tables;
         }
-        let header = [&["LEVEL", "IN FLIGHT", "EACH"], &Cost::HEADER[..]].concat();
-        speeds + "\n" + &table(&header, costs.iter().map(|row| cells(row)))
+        let header = [&["LEVEL", "LOAD", "EACH"], &Cost::HEADER[..]].concat();
+        tables + "\n" + &table(&header, costs.iter().map(|row| cells(row)))
     }
 
     fn idle_costs(&self) -> impl Iterator<Item = Vec<String>> {
@@ -80,39 +89,68 @@ impl Report {
     }
 }
 
+const SPEED: [&str; 9] =
+    ["LEVEL", "LOAD", "WHAT", "PER SECOND", "P50 MS", "P99 MS", "OF FLOOR", "OF FLOOR+START", "FAILED"];
+const CPU: [&str; 9] =
+    ["LEVEL", "LOAD", "CPU US OF EACH", "LOAD", "PARTICIPANT", "COORDINATOR", "REDIS", "ALL, A CALL", "COMMITS"];
+
 impl Row {
+    fn share(&self, floor: f64) -> f64 {
+        self.measured.per_second() / floor
+    }
+
+    fn all_a_call(&self) -> f64 {
+        self.cpu_us.iter().flatten().sum::<f64>() / self.calls
+    }
+
+    fn begin(&self) -> [String; 3] {
+        [self.level.to_owned(), self.load.clone(), self.what.clone()]
+    }
+
     fn speed(&self) -> Vec<String> {
-        let Measured { per_second, p50_ms, p99_ms, failed, .. } = self.measured;
-        vec![
-            self.level.to_owned(),
-            self.in_flight.to_string(),
-            self.what.to_owned(),
-            format!("{per_second:.0}"),
-            format!("{p50_ms:.2}"),
-            format!("{p99_ms:.2}"),
-            format!("{:.2}", per_second / self.of),
-            failed.to_string(),
-        ]
+        let measured = &self.measured;
+        let figures = [
+            format!("{:.0}", measured.per_second()),
+            format!("{:.2}", measured.millis(0.5)),
+            format!("{:.2}", measured.millis(0.99)),
+            format!("{:.2}", self.share(self.of.0)),
+            format!("{:.2}", self.share(self.of.1)),
+            measured.failed.to_string(),
+        ];
+        self.begin().into_iter().chain(figures).collect()
+    }
+
+    fn cpu(&self) -> Vec<String> {
+        let each = self.cpu_us.map(|us| us.map_or_else(|| "-".to_owned(), |us| format!("{us:.0}")));
+        let rest = [format!("{:.0}", self.all_a_call()), format!("{:.2}", self.commits)];
+        self.begin().into_iter().chain(each).chain(rest).collect()
     }
 
     fn costs(&self) -> Option<Vec<String>> {
-        let begin = [self.level.to_owned(), self.in_flight.to_string(), self.what.to_owned()];
-        Some(begin.into_iter().chain(self.cost.as_ref()?.texts()).collect())
+        Some(self.begin().into_iter().chain(self.redis.as_ref()?.texts()).collect())
     }
 
     fn json(&self) -> Value {
-        let Measured { per_second, p50_ms, p99_ms, failed, done } = self.measured;
+        let measured = &self.measured;
+        let cpu: serde_json::Map<String, Value> =
+            Used::NAMES.into_iter().zip(self.cpu_us).map(|(name, us)| (name.to_owned(), json!(us))).collect();
         json!({
             "level": self.level,
-            "in_flight": self.in_flight,
+            "load": self.load,
             "what": self.what,
-            "per_second": per_second,
-            "p50_ms": p50_ms,
-            "p99_ms": p99_ms,
-            "of_floor": per_second / self.of,
-            "done": done,
-            "failed": failed,
-            "redis_each": self.cost.as_ref().map(Cost::json),
+            "per_second": measured.per_second(),
+            "p50_ms": measured.millis(0.5),
+            "p99_ms": measured.millis(0.99),
+            "p999_ms": measured.millis(0.999),
+            "of_floor": self.share(self.of.0),
+            "of_floor_with_start": self.share(self.of.1),
+            "done": measured.done,
+            "failed": measured.failed,
+            "calls_each": self.calls,
+            "commits_each": self.commits,
+            "cpu_us_each": cpu,
+            "cpu_us_a_call": self.all_a_call(),
+            "redis_each": self.redis.as_ref().map(Cost::json),
         })
     }
 }

@@ -17,6 +17,8 @@ pub(crate) mod saga;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
 #[cfg(feature = "server")]
+pub(crate) mod simulate;
+#[cfg(feature = "server")]
 pub(crate) mod store;
 #[cfg(feature = "server")]
 pub(crate) mod token;
@@ -50,6 +52,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(command) => as_server(command.run()),
         #[cfg(feature = "server")]
         Command::Doctor(command) => as_server(command.run(common.output)),
+        #[cfg(feature = "server")]
+        Command::Simulate(command) => command.run(common.output),
         #[cfg(feature = "server")]
         Command::Store(command) => as_server(command.run(common.output)),
         #[cfg(feature = "server")]

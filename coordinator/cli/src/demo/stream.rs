@@ -1,7 +1,8 @@
 //! Starts sagas at a steady rate and follows each to its end.
 //!
 //! A start without an answer is repeated with the same id, which can't start anything twice. Invariant: every saga that was
-//! accepted is followed until it has ended, or until the demo stops looking and counts it as open.
+//! accepted is followed until it has ended, or until the demo stops looking and counts it as open; one that was stuck and is not
+//! any more isn't counted as stuck any more.
 
 use std::time::Duration;
 
@@ -37,6 +38,13 @@ pub(super) struct Stream {
     period: Duration,
 }
 
+/// A saga got stuck, or was repaired.
+#[derive(Debug)]
+struct Turn {
+    saga: api::Saga,
+    is_stuck: bool,
+}
+
 /// What one saga buys.
 #[derive(Debug, Clone)]
 struct Order {
@@ -61,7 +69,8 @@ impl Stream {
             if due >= until {
                 break;
             }
-            self.begin(order(number), &mut followers, &mut counts).await?;
+            let order = self.begin(order(number), &mut counts).await?;
+            followers.spawn(follow(self.connection.clone(), order.id));
         }
         let finish = async {
             while let Some(ended) = followers.join_next().await {
@@ -82,35 +91,42 @@ impl Stream {
         let mut counts = Counts::default();
         let mut ticks = tokio::time::interval(self.period);
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-        let (stuck, mut was_stuck) = mpsc::channel(1);
-        start(&self.connection, &stuck_order()).await?;
-        counts.started += 1;
-        followers.spawn(follow_stuck(self.connection.clone(), stuck_order(), stuck));
-        let mut numbers = 0..;
+        let (turned, mut turns) = mpsc::unbounded_channel();
+        let mut orders = std::iter::once(stuck_order()).chain((0..).map(order));
         loop {
             tokio::select! {
                 _ = &mut interrupted => break,
-                Some(()) = was_stuck.recv() => {
-                    world.heal().await?;
-                    self.screen.stuck(&stuck_order().id);
-                }
+                Some(turn) = turns.recv() => self.turn(turn, world, &mut counts).await?,
                 Some(ended) = followers.join_next() => self.count(ended.unwrap_or(None), &mut counts),
-                _ = ticks.tick() => self.begin(order(numbers.next().unwrap_or(0)), &mut followers, &mut counts).await?,
+                _ = ticks.tick() => if let Some(order) = orders.next() {
+                    let order = self.begin(order, &mut counts).await?;
+                    followers.spawn(follow_to_end(self.connection.clone(), order.id, turned.clone()));
+                },
             }
         }
         self.screen.end(&counts);
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        order: Order,
-        followers: &mut JoinSet<Option<api::Saga>>,
-        counts: &mut Counts,
-    ) -> Result<(), Failure> {
+    async fn begin(&mut self, order: Order, counts: &mut Counts) -> Result<Order, Failure> {
         start(&self.connection, &order).await?;
         counts.started += 1;
-        followers.spawn(follow(self.connection.clone(), order.id));
+        Ok(order)
+    }
+
+    async fn turn(&mut self, turn: Turn, world: &World, counts: &mut Counts) -> Result<(), Failure> {
+        let Turn { saga, is_stuck } = turn;
+        if !is_stuck {
+            counts.stuck -= 1;
+            return Ok(());
+        }
+        counts.stuck += 1;
+        if saga.id == stuck_order().id {
+            world.heal().await?;
+            self.screen.stuck(&saga.id);
+        } else {
+            self.screen.ended(&saga, counts);
+        }
         Ok(())
     }
 
@@ -179,13 +195,34 @@ fn may_help(status: &tonic::Status) -> bool {
 
 /// Watches a saga until it has ended or is stuck. `None`: the coordinator couldn't say.
 async fn follow(connection: Connection, id: String) -> Option<api::Saga> {
+    watch(&connection, &id, |saga| saga.status() == api::SagaStatus::Stuck).await
+}
+
+/// Watches a saga until it has ended, and tells whenever it gets stuck and no longer is.
+async fn follow_to_end(connection: Connection, id: String, turned: mpsc::UnboundedSender<Turn>) -> Option<api::Saga> {
+    let mut is_stuck = false;
+    loop {
+        let saga = watch(&connection, &id, |saga| (saga.status() == api::SagaStatus::Stuck) != is_stuck).await?;
+        let has_ended = saga.end_time.is_some();
+        if is_stuck || !has_ended {
+            is_stuck = !is_stuck;
+            // The demo may have ended in the meantime.
+            let _ = turned.send(Turn { saga: saga.clone(), is_stuck });
+        }
+        if has_ended {
+            return Some(saga);
+        }
+    }
+}
+
+/// The saga when it has ended, or is as wanted.
+async fn watch(connection: &Connection, id: &str, is_wanted: impl Fn(&api::Saga) -> bool) -> Option<api::Saga> {
     for _ in 0..TRIES_MAX {
-        let message = api::WatchSagaRequest { saga_id: id.clone(), ..api::WatchSagaRequest::default() };
+        let message = api::WatchSagaRequest { saga_id: id.to_owned(), ..api::WatchSagaRequest::default() };
         if let Ok(stream) = connection.sagas().watch(message).await {
             let mut stream = stream.into_inner();
             while let Ok(Some(seen)) = stream.message().await {
-                let rests = |saga: &api::Saga| saga.end_time.is_some() || saga.status() == api::SagaStatus::Stuck;
-                if let Some(saga) = seen.saga.filter(rests) {
+                if let Some(saga) = seen.saga.filter(|saga| saga.end_time.is_some() || is_wanted(saga)) {
                     return Some(saga);
                 }
             }
@@ -193,21 +230,4 @@ async fn follow(connection: Connection, id: String) -> Option<api::Saga> {
         tokio::time::sleep(AGAIN).await;
     }
     None
-}
-
-/// Tells when the saga that is to get stuck is, then follows it to its end.
-async fn follow_stuck(connection: Connection, order: Order, stuck: mpsc::Sender<()>) -> Option<api::Saga> {
-    let seen = follow(connection.clone(), order.id.clone()).await?;
-    if seen.status() != api::SagaStatus::Stuck {
-        return Some(seen);
-    }
-    // The demo may have ended in the meantime.
-    let _ = stuck.send(()).await;
-    loop {
-        let seen = follow(connection.clone(), order.id.clone()).await?;
-        if seen.end_time.is_some() {
-            return Some(seen);
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
 }

@@ -107,6 +107,8 @@ fn the_first_broken_entry_is_named_and_the_exit_code_is_one() {
     odd[2] = "{\"shard\":".to_owned();
     let run = exported.verify(&odd, &[]);
     assert!(run.code == 1 && run.stderr.contains("touched.jsonl:3: not an entry"), "{}", run.stderr);
+    let run = exported.verify(&[], &[]);
+    assert!(run.code == 1 && run.stderr.contains("nothing to verify"), "{}", run.stderr);
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn the_top_names_the_nouns_and_the_exit_codes() {
         "cluster",
         "audit",
         "doctor",
+        "simulate",
         "completions",
         "token",
         "Exit codes:",

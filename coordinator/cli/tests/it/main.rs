@@ -21,6 +21,7 @@ mod profiles;
 mod repairs;
 mod sagas;
 mod scenarios;
+mod simulate;
 mod store;
 mod tls;
 mod tokens;

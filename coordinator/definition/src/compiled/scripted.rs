@@ -5,6 +5,7 @@
 
 use amends_engine::ids::{Operation, StepIndex};
 use amends_engine::payload::{Encoding, Payload};
+use bytes::Bytes;
 use serde_json::{Number, Value};
 
 use super::Compiled;
@@ -47,6 +48,13 @@ impl Compiled {
             format!("{field}the reply {message}: {} — {}", mismatch.message, mismatch.mend)
         })?;
         self.decode_reply(step, operation, &encode(&message, method.output_has_maps)).map_err(|error| error.to_string())
+    }
+
+    /// The bytes of a reply as they would come over the wire; `None` where it doesn't fit.
+    pub(crate) fn reply_bytes(&self, step: StepIndex, operation: Operation, reply: &Value) -> Option<Bytes> {
+        let Some(method) = self.method(step, operation) else { return Some(reply.to_string().into()) };
+        let message = to_message(&method.output, reply).ok()?;
+        Some(encode(&message, method.output_has_maps).into())
     }
 }
 

@@ -14,6 +14,7 @@
 mod answer;
 mod calls;
 mod compare;
+mod material;
 mod play;
 mod report;
 mod run;

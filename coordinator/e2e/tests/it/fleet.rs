@@ -81,6 +81,16 @@ impl Fleet {
         Self { coordinators, participants, places, _data: data }
     }
 
+    /// A fleet of processes that somebody else has started, whose databases are these.
+    pub(crate) fn of(
+        coordinators: Vec<Process>,
+        participants: Vec<Process>,
+        places: Vec<Place>,
+        data: tempfile::TempDir,
+    ) -> Self {
+        Self { coordinators, participants, places, _data: data }
+    }
+
     /// Registers participants and the checkout definition, opens accounts, fills shelves.
     pub(crate) async fn set_up(&self, customers: &[(&str, i64)], stock: &[(&str, i64)]) {
         let channel = dial(self.coordinators[0].address).await;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod chaos;
 mod demo;
 mod examples;
 mod fleet;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -141,6 +141,18 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().unwrap_or_else(|| panic!("{} isn't running", self.name));
         kill_process(Pid::from_child(child), signal).expect("own child");
+    }
+
+    /// How it has ended, where nobody ended it; and starts it again, as a supervisor does.
+    pub(crate) fn revive(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().expect("own child")?;
+        self.launch();
+        Some(status)
+    }
+
+    /// The last line that it has written.
+    pub(crate) fn last_words(&self) -> String {
+        self.said.lock().expect("no panic").last().cloned().unwrap_or_default()
     }
 
     /// How many lines with these words it has written.

@@ -63,7 +63,8 @@ async fn redis_power_cut_takes_what_everysec_has_not_synced_and_it_is_said() {
     panic!("five power cuts took nothing: this disk doesn't lose what isn't synced");
 }
 
-async fn cut_everysec() -> usize {
+/// Says how many accepted orders a power cut took; fails when nobody was told.
+pub(crate) async fn cut_everysec() -> usize {
     let mut disk = Disk::new();
     let mut server = Server::start_in(&Settings::strict(), disk.folder());
     let mut fleet = Fleet::start_on(&[server.url()], "store: { redis: { durability: relaxed } }").await;

@@ -76,6 +76,11 @@ async fn the_address_leads_elsewhere(server: &Server, proxy: &Proxy, stream: &mu
 /// Whoever types `FLUSHALL` can still take it back: nothing was made in the place of what is gone, and everything goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_wiped_is_noticed_and_can_be_taken_back() {
+    wipe_and_take_back().await;
+}
+
+/// Wipes a server under orders; fails where nobody is told, or where something is missing once it has been taken back.
+pub(crate) async fn wipe_and_take_back() {
     let mut server = Server::start(&Settings::strict());
     let mut fleet = Fleet::start_on(&[server.url()], "").await;
     orders::open_shop(&fleet).await;

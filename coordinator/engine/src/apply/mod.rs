@@ -25,7 +25,7 @@ use crate::event::Event;
 use crate::history::{Change, HistoryEntry};
 use crate::ids::{Operation, StepIndex};
 use crate::payload::{Payload, PayloadKey};
-use crate::saga::{Phase, Saga, SagaHead, SagaState, StepState};
+use crate::saga::{Phase, Saga, SagaHead, SagaState, Steps};
 use crate::time::Timestamp;
 
 pub use hold::Attempt;
@@ -146,7 +146,7 @@ pub fn begin(head: SagaHead, definition: Arc<Definition>, input: Payload, now: T
         started_at: now,
         updated_at: now,
         ended_at: None,
-        steps: vec![StepState::IDLE; definition.steps().len()],
+        steps: Steps::idle(definition.steps().len()),
     };
     let mut turn = Turn::new(Saga { definition, state }, now);
     turn.record(Change::Started);

@@ -45,7 +45,7 @@ pub(super) fn acknowledge(turn: &mut Turn, by: &By) -> Decided {
     turn.saga.state.acknowledgement = Some(Acknowledgement { at: turn.now, by: by.clone() });
     turn.record(Change::Acknowledged).by = Some(by.clone());
     if planted::is(Bug::AcknowledgeGivesAttempts) {
-        for state in &mut turn.saga.state.steps {
+        for state in turn.saga.state.steps.iter_mut() {
             state.compensate.failures = 0;
         }
     }
@@ -60,7 +60,7 @@ impl Turn {
                 self.saga.state.steps[step.get()] = StepState::IDLE;
             }
         }
-        self.saga.state.steps.resize(repin.definition.steps().len(), StepState::IDLE);
+        self.saga.state.steps.resize(repin.definition.steps().len());
         self.saga.state.head.version = repin.definition.version();
         self.saga.definition = repin.definition.clone();
         let missing = StuckReason::DefinitionOrParticipantMissing;

@@ -65,6 +65,8 @@ pub(crate) struct Cluster {
     look: Notify,
     /// Whether this node gives back what it has and takes nothing more.
     leaving: AtomicBool,
+    /// Whether it does so for as long as a later process has its name.
+    displaced: AtomicBool,
     /// Whether others should hear of something at once.
     news: AtomicBool,
     /// What shards have to say that many have to say alike, and how many.
@@ -83,6 +85,7 @@ impl Cluster {
             orders: (0..shards).map(|_| watch::Sender::new(Order::Leave)).collect(),
             look: Notify::new(),
             leaving: AtomicBool::new(false),
+            displaced: AtomicBool::new(false),
             news: AtomicBool::new(false),
             said: Mutex::default(),
         }
@@ -133,6 +136,10 @@ impl Cluster {
     /// This node gives back what it has and takes nothing more.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
+        self.leave_all();
+    }
+
+    fn leave_all(&self) {
         // At once, and also when the store doesn't answer.
         self.all_shards().for_each(|shard| self.give(shard, Order::Leave));
         // Until the others have read that this node leaves, they place shards on it.
@@ -144,7 +151,7 @@ impl Cluster {
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::SeqCst)
+        self.leaving.load(Ordering::SeqCst) || self.displaced.load(Ordering::SeqCst)
     }
 
     /// Another node has said something: takes it in.
@@ -261,7 +268,7 @@ impl Membership {
         let looked = async {
             let (now, marks) = (self.store.now().await?, self.cluster.table.marks());
             let (nodes, tenures) = (self.store.nodes().await?, self.store.tenures().await?);
-            if !self.makes_way(&nodes) {
+            if !self.makes_way(now, &nodes) {
                 self.store.heartbeat(&self.record()).await?;
                 self.said.store(true, Ordering::SeqCst);
             }
@@ -278,19 +285,26 @@ impl Membership {
         }
     }
 
-    /// Leaves where a later process has this node's name: they would take each other's shards for ever. It may be that this one
-    /// stood still for so long that it was replaced.
-    fn makes_way(&self, nodes: &[NodeRecord]) -> bool {
-        let newer = |node: &NodeRecord| node.name == self.config.node && node.started_at > self.started_at;
+    /// Leaves for as long as a later process with this node's name is heard of: they would take each other's shards for ever. It may
+    /// be that this one stood still for so long that it was replaced. Once the other falls silent this one goes on: it may have been
+    /// a dead predecessor's last word, from a clock that was ahead, and then nobody else would work.
+    fn makes_way(&self, now: Timestamp, nodes: &[NodeRecord]) -> bool {
+        let is_newer = |node: &NodeRecord| {
+            let is_heard = now.since(node.heard_at) < self.config.lease;
+            node.name == self.config.node && node.started_at > self.started_at && is_heard
+        };
         // Before the first word of this one, a record of its name is its dead predecessor's, whatever the clock said then.
-        let is_replaced = self.said.load(Ordering::SeqCst) && nodes.iter().any(newer);
-        if is_replaced && !self.cluster.is_leaving() {
-            let node = self.config.node.as_str();
+        let is_replaced = self.said.load(Ordering::SeqCst) && nodes.iter().any(is_newer);
+        let was_replaced = self.cluster.displaced.swap(is_replaced, Ordering::SeqCst);
+        let node = self.config.node.as_str();
+        if is_replaced && !was_replaced {
             tracing::error!(
                 node,
-                "a later process has this node's name; this one takes no shards any more: give each its own"
+                "a later process has this node's name; this one takes no shards while that runs: give each its own"
             );
-            self.cluster.leave();
+            self.cluster.leave_all();
+        } else if was_replaced && !is_replaced {
+            tracing::warn!(node, "the later process with this node's name is silent; this one takes shards again");
         }
         is_replaced
     }

@@ -11,7 +11,7 @@
 //! about the cluster loses time, never money.
 
 mod decide;
-mod marks;
+pub(crate) mod marks;
 mod membership;
 mod peers;
 mod placement;

@@ -160,6 +160,11 @@ impl Table {
         self.lock().marks.confirmed(mark, is_new)
     }
 
+    /// Whether a later tenure of a shard is known than this node's own.
+    pub(crate) fn is_followed(&self, shard: ShardId) -> bool {
+        self.lock().marks.is_followed(shard)
+    }
+
     /// This node's tenure of a shard is over.
     pub(crate) fn ended(&self, shard: ShardId) {
         self.lock().marks.ended(shard);

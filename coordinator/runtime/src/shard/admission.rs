@@ -37,6 +37,10 @@ pub(crate) struct Admissions {
     permits: BTreeMap<CallId, Permit>,
 }
 
+/// What of it is kept of a saga that sleeps: no more than it is.
+#[derive(Debug)]
+pub(crate) struct Kept(Box<[((StepIndex, Operation), Held)]>);
+
 /// Where to ask.
 pub(crate) struct Door<'a> {
     protection: &'a Arc<Protection>,
@@ -51,6 +55,16 @@ impl<'a> Door<'a> {
 }
 
 impl Admissions {
+    /// For a saga that goes to sleep. It has no permits.
+    pub(crate) fn keep(self) -> Kept {
+        Kept(self.held.into_iter().collect())
+    }
+
+    /// For a saga that wakes.
+    pub(crate) fn again(kept: Kept) -> Self {
+        Self { held: kept.0.into_iter().collect(), permits: BTreeMap::new() }
+    }
+
     /// Whether an attempt may begin now. Where it may not, its saga is told when it may.
     pub(crate) fn admit(&mut self, attempt: Attempt<'_>, door: &Door<'_>, now: Timestamp) -> bool {
         let Attempt { saga, step, operation, number } = attempt;
@@ -89,6 +103,11 @@ impl Admissions {
     /// Its definition isn't paused any more.
     pub(crate) fn go_on(&mut self) {
         self.held.retain(|_, held| !matches!(held, Held::Paused));
+    }
+
+    /// Whether an attempt of it may begin, and hasn't.
+    pub(crate) fn may_go_any(&self) -> bool {
+        self.held.values().any(|held| matches!(held, Held::MayGo(_)))
     }
 
     /// Whether its definition holds back anything of it.

@@ -90,6 +90,7 @@ fn plan(
     let Effect::Call { step, operation, attempt, deadline, expects_succeeded } = *effect else { return None };
     let saga: &Saga = &resident.saga;
     let definition_step = saga.definition.step(step);
+    let policy = saga.definition.policy(step, operation)?.clone();
     let call = Call {
         key: saga.state.head.key.clone(),
         participant: definition_step.participant.clone(),
@@ -104,7 +105,8 @@ fn plan(
             Protocol::Http => String::new(),
         },
         request: resident.payloads.get(&PayloadKey::Request(step, operation))?.bytes.clone(),
-        timeout: deadline.since(now),
+        // The deadline may be of an owner whose clock was ahead: no call is waited for for longer than the policy says.
+        timeout: deadline.since(now).min(policy.attempt_timeout),
         traceparent: match &trace {
             Some(trace) => trace.attempt(definition_step.name.as_str(), operation, attempt).to_string(),
             None => saga.state.head.traceparent.clone(),
@@ -115,7 +117,7 @@ fn plan(
         id: (step, operation, attempt),
         call,
         compiled: resident.compiled.clone(),
-        policy: saga.definition.policy(step, operation)?.clone(),
+        policy,
         failures: saga.operation(step, operation).failures,
         trace,
         permit: None,

@@ -7,13 +7,14 @@ use amends_engine::event::Event;
 use amends_engine::ids::SagaKey;
 use amends_engine::time::Timestamp;
 use amends_store::{ShardId, StoredSaga};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::RequestError;
 use crate::seam::{Running, sleep};
 use crate::stored::{Revived, report_unreadable, revive};
 
 use super::ShardEvent;
+use super::admission::Admissions;
 use super::owner::{Ended, Owner};
 use super::resident::{Resident, Work};
 use super::supervise::{Shared, TRY_AGAIN};
@@ -21,10 +22,16 @@ use super::supervise::{Shared, TRY_AGAIN};
 /// Sagas per page of a scan.
 const PAGE: usize = 256;
 
+/// A scan waits while so many commits are under way: what was taken over is written before more of it is read, so that a
+/// million sagas aren't in memory at once.
+const COMMITS_MAX: usize = 256;
+
 /// A saga that is being read, and what waits for it.
 #[derive(Debug)]
 pub(crate) struct Loading {
     pub(crate) waiting: Vec<Work>,
+    /// What it had in participants' queues while it slept.
+    pub(crate) admissions: Admissions,
     #[expect(dead_code, reason = "kept so that it ends with the tenure")]
     pub(crate) reading: Running,
 }
@@ -39,7 +46,7 @@ pub(crate) struct Scanning {
 
 impl Owner<'_> {
     /// Asks for one saga, for this work; the answer comes as [`ShardEvent::Loaded`].
-    pub(super) fn load(&mut self, key: SagaKey, waiting: Vec<Work>) {
+    pub(super) fn load(&mut self, key: SagaKey, waiting: Vec<Work>, admissions: Admissions) {
         let (shared, events) = (self.context.shared.clone(), self.events.clone());
         let asked = key.clone();
         let reading = Running::spawn(async move {
@@ -53,13 +60,14 @@ impl Owner<'_> {
             // The tenure may be over; then nobody needs the answer.
             let _ = events.send(ShardEvent::Loaded { key, loaded });
         });
-        self.loading.insert(asked, Loading { waiting, reading });
+        self.loading.insert(asked, Loading { waiting, admissions, reading });
     }
 
     pub(super) fn loaded(&mut self, key: &SagaKey, loaded: Result<Option<Box<Revived>>, RequestError>) {
-        let waiting = self.loading.remove(key).map(|loading| loading.waiting).unwrap_or_default();
+        let loading = self.loading.remove(key);
+        let (waiting, admissions) = loading.map(|it| (it.waiting, it.admissions)).unwrap_or_default();
         match loaded {
-            Ok(Some(loaded)) => self.take_in(*loaded, waiting),
+            Ok(Some(loaded)) => self.take_in(*loaded, waiting, admissions),
             Ok(None) => waiting.into_iter().for_each(|work| match work {
                 // Somebody asked for the saga just before it was to be started.
                 Work::Start(start) => self.start(*start),
@@ -72,13 +80,14 @@ impl Owner<'_> {
         }
     }
 
-    fn take_in(&mut self, loaded: Revived, waiting: Vec<Work>) {
+    fn take_in(&mut self, loaded: Revived, waiting: Vec<Work>, admissions: Admissions) {
         self.tell_loaded(&loaded.saga);
         let key = loaded.saga.state.head.key.clone();
         let resident = self
             .residents
             .entry(key.clone())
             .or_insert_with(|| Resident::new(loaded.saga, loaded.compiled, loaded.payloads));
+        resident.admissions = admissions;
         resident.queue.push_back(Work::event(Event::Loaded));
         resident.queue.extend(waiting);
         self.turn(&key);
@@ -103,13 +112,19 @@ impl Owner<'_> {
         self.scanning = Some(Scanning { until, reading });
     }
 
+    /// Lets a scan go on that has waited for it.
+    pub(super) fn turn_page(&mut self) {
+        if self.commits < COMMITS_MAX {
+            self.page = None;
+        }
+    }
+
     pub(super) fn scanned(&mut self, sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool) {
         match sagas {
             Ok(sagas) => {
                 for loaded in sagas {
-                    let key = &loaded.saga.state.head.key;
-                    if !self.residents.contains_key(key) && !self.loading.contains_key(key) {
-                        self.take_in(loaded, Vec::new());
+                    if !self.has(&loaded.saga.state.head.key) {
+                        self.take_in(loaded, Vec::new(), Admissions::default());
                     }
                 }
             }
@@ -151,12 +166,13 @@ async fn scan_pages(
     until: Timestamp,
     events: &mpsc::UnboundedSender<ShardEvent>,
 ) {
-    let mut resume = None;
+    let (mut resume, mut before) = (None, None::<oneshot::Receiver<()>>);
     loop {
         let page = match shared.store.due(shard, after, until, resume.take(), PAGE).await {
             Ok(page) => page,
             Err(error) => {
-                let _ = events.send(ShardEvent::Scanned { sagas: Err(error.into()), until, last: true });
+                let (taken, _) = oneshot::channel();
+                let _ = events.send(ShardEvent::Scanned { sagas: Err(error.into()), until, last: true, taken });
                 return;
             }
         };
@@ -164,9 +180,15 @@ async fn scan_pages(
         resume = page.last().and_then(|saga| saga.due.map(|due| (due, saga.key.clone())));
         let sagas = revive_all(shared, page).await;
         let last = last || resume.is_none() || sagas.is_err();
-        if events.send(ShardEvent::Scanned { sagas, until, last }).is_err() || last {
+        if let Some(before) = before.take() {
+            // Nothing is ever sent: it ends when it is dropped.
+            let _ = before.await;
+        }
+        let (taken, is_taken) = oneshot::channel();
+        if events.send(ShardEvent::Scanned { sagas, until, last, taken }).is_err() || last {
             return;
         }
+        before = Some(is_taken);
     }
 }
 

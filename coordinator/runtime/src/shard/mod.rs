@@ -7,18 +7,19 @@
 //!   clock ─────►┘ handles it: apply ──────┴──► only then: calls, replies, notices
 //! ```
 //!
-//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `holding.rs` goes on when it may again, `auditing.rs` writes the audit log, `calls.rs` starts calls, `reading.rs`
+//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `asleep.rs` keeps those that wait out of memory, `auditing.rs` writes the audit log, `calls.rs` starts calls, `reading.rs`
 //! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease, `telling.rs` counts and traces. Invariant: nothing is called, answered or told before the
 //! commit that says so; a lost shard drops all its memory and starts from the store.
 
 mod admission;
+mod asleep;
 mod auditing;
 mod calls;
-mod holding;
 mod load;
-mod overtaken;
+pub(crate) mod overtaken;
 mod owner;
 mod reading;
+pub(crate) mod rejected;
 mod resident;
 mod scribe;
 mod supervise;
@@ -112,8 +113,8 @@ pub(crate) enum ShardEvent {
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.
     Loaded { key: SagaKey, loaded: Result<Option<Box<Revived>>, RequestError> },
-    /// A page of the due index was read, up to `until` when `last`.
-    Scanned { sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool },
+    /// A page of the due index was read, up to `until` when `last`. The next one comes once `taken` is dropped.
+    Scanned { sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool, taken: oneshot::Sender<()> },
     /// The end of the audit log was read.
     LogOpened(LogEnd),
     /// Entries that belong to no saga were written, or not.

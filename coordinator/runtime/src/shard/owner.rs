@@ -13,7 +13,7 @@ use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
 use amends_engine::{begin, next_due_beside, standing};
 use amends_store::{CommitError, Committed, Lease, OpId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alerts::{self, Outbox};
 use crate::cluster::{Lost, Mark, Order, Place};
@@ -24,10 +24,12 @@ use crate::participant::protection::{Permit, Who};
 use crate::seam::Running;
 use crate::stored::report_unreadable;
 
-use super::admission::Door;
+use super::admission::{Admissions, Door};
+use super::asleep::Asleep;
 use super::auditing::Auditing;
 use super::load::{Loading, Scanning};
 use super::overtaken::{Overtaken, says_so};
+use super::rejected::Rejected;
 use super::resident::{Resident, Staged, Values, Work};
 use super::supervise::ShardContext;
 use super::turn::{Admit, Change, CommitAt, Step};
@@ -61,6 +63,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) context: &'a ShardContext,
     pub(crate) lease: Lease,
     pub(crate) residents: BTreeMap<SagaKey, Resident>,
+    /// What is kept of sagas that wait and aren't in memory.
+    pub(super) asleep: BTreeMap<SagaKey, Asleep>,
     /// Work for sagas that are being read from the store.
     pub(crate) loading: BTreeMap<SagaKey, Loading>,
     pub(crate) timers: BTreeSet<(Timestamp, SagaKey)>,
@@ -68,6 +72,10 @@ pub(crate) struct Owner<'a> {
     pub(crate) events: mpsc::UnboundedSender<ShardEvent>,
     /// Everything due up to here is in memory or has been.
     pub(crate) horizon: Option<Timestamp>,
+    /// Dropped when the scan under way may give its next page.
+    pub(super) page: Option<oneshot::Sender<()>>,
+    /// How many commits of sagas are under way.
+    pub(super) commits: usize,
     /// The scan under way.
     pub(crate) scanning: Option<Scanning>,
     /// When the shard was asked for.
@@ -112,6 +120,7 @@ impl<'a> Owner<'a> {
             if let Some(ended) = self.ended {
                 return ended;
             }
+            self.turn_page();
             if self.leaving.is_some_and(|until| self.has_settled(now >= until)) {
                 return Ended::Left;
             }
@@ -153,7 +162,7 @@ impl<'a> Owner<'a> {
     }
 
     fn until_next_wake(&self, now: Timestamp) -> Duration {
-        let timer = self.timers.first().map(|(due, _)| *due);
+        let timer = self.timers.first().map(|(due, _)| *due).filter(|_| !self.reads_enough());
         let lease = if self.renewing.is_some() { self.valid_until } else { self.renew_at };
         let leaving = self.leaving.filter(|until| *until > now);
         let wake = [timer, self.next_scan(), leaving, Some(lease)].into_iter().flatten().min();
@@ -172,7 +181,10 @@ impl<'a> Owner<'a> {
                 }
             }
             ShardEvent::Loaded { key, loaded } => self.loaded(&key, loaded),
-            ShardEvent::Scanned { sagas, until, last } => self.scanned(sagas, until, last),
+            ShardEvent::Scanned { sagas, until, last, taken } => {
+                self.scanned(sagas, until, last);
+                self.page = Some(taken);
+            }
             ShardEvent::LogOpened(end) => self.log_opened(end),
             ShardEvent::Appended(result) => self.appended(result),
             ShardEvent::Renewed(result) => self.renewed(result),
@@ -182,7 +194,7 @@ impl<'a> Owner<'a> {
     /// A participant has seen a newer owner of this saga. The attempt stays outstanding: whoever has the shard next, this node or
     /// another, makes it again under its own epoch.
     fn gives_up(&mut self, key: &SagaKey, now: Timestamp) -> bool {
-        if self.leaving.is_some() || crate::planted::is("stale_epoch_ignored") {
+        if self.leaving.is_some() {
             return false;
         }
         let (shard, epoch) = (self.lease.shard.0, self.lease.epoch.0);
@@ -200,8 +212,10 @@ impl<'a> Owner<'a> {
         if self.leaving.is_some() {
             return;
         }
-        let Some(resident) = self.residents.get_mut(&key) else { return };
-        if resident.admissions.may_go(step, operation, permit) {
+        if crate::planted::is("sleeper_forgotten") && self.asleep.contains_key(&key) {
+            return;
+        }
+        if self.with_admissions(&key, |admissions| admissions.may_go(step, operation, permit)) == Some(true) {
             self.work(&key, Work::event(Event::Due));
         }
     }
@@ -231,7 +245,7 @@ impl<'a> Owner<'a> {
     fn clock(&mut self) {
         let now = self.context.seams.now();
         while let Some((due, key)) = self.timers.first().cloned() {
-            if due > now {
+            if due > now || self.reads_enough() {
                 break;
             }
             self.timers.pop_first();
@@ -247,7 +261,7 @@ impl<'a> Owner<'a> {
 
     pub(crate) fn start(&mut self, start: StartRequest) {
         let key = start.head.key.clone();
-        if self.residents.contains_key(&key) || self.loading.contains_key(&key) {
+        if self.has(&key) {
             return self.work(&key, Work::Start(Box::new(start)));
         }
         if self.residents.len() >= self.context.config.residents_max {
@@ -271,7 +285,13 @@ impl<'a> Owner<'a> {
         if let Some(loading) = self.loading.get_mut(key) {
             return loading.waiting.push(work);
         }
-        self.load(key.clone(), vec![work]);
+        let admissions = self.awaken(key).unwrap_or_default();
+        self.load(key.clone(), vec![work], admissions);
+    }
+
+    /// Whether anything of a saga is in memory.
+    pub(super) fn has(&self, key: &SagaKey) -> bool {
+        self.residents.contains_key(key) || self.loading.contains_key(key) || self.asleep.contains_key(key)
     }
 
     /// Applies all that is queued for a saga, in one commit.
@@ -348,6 +368,7 @@ impl<'a> Owner<'a> {
         let Some(resident) = self.residents.get_mut(key) else { return };
         resident.staged = Some(Staged { saga, payloads, works, is_start, differing, is_audited, written, moved });
         let pending = Pending { commit, answer_to: self.events.clone() };
+        self.commits += 1;
         if self.context.commits.send(Write::Commit(pending)).is_err() {
             self.ended = Some(Ended::Lost);
         }
@@ -355,6 +376,7 @@ impl<'a> Owner<'a> {
 
     fn committed(&mut self, key: &SagaKey, result: Result<Committed, CommitError>) {
         let Some(staged) = self.residents.get_mut(key).and_then(|resident| resident.staged.take()) else { return };
+        self.commits -= 1;
         let written = staged.is_audited.then_some(result.is_ok());
         match result {
             Ok(committed) => {
@@ -362,6 +384,11 @@ impl<'a> Owner<'a> {
                     tracing::error!("{lost}");
                     self.context.shared.telemetry.meters.store_lost();
                     self.ended = Some(Ended::Doubtful);
+                    return;
+                }
+                if self.context.table().is_followed(self.lease.shard) {
+                    tracing::warn!(shard = self.lease.shard.0, "another owner was heard of; asking for the shard anew");
+                    self.ended = Some(Ended::Lost);
                     return;
                 }
                 self.tell(key, &staged, committed);
@@ -407,45 +434,42 @@ impl<'a> Owner<'a> {
     }
 
     fn not_committed(&mut self, key: &SagaKey, staged: Staged, error: &CommitError) {
-        match error {
-            // It has less than it had confirmed: the whole shard is in doubt, and is compared when it is acquired again.
-            CommitError::Stale { expected, found } if found < expected => {
-                tracing::error!(shard = self.lease.shard.0, saga = %key, %error, "the store has lost a confirmed change");
+        let shard = self.lease.shard.0;
+        match Rejected::of(error, staged.is_audited) {
+            Rejected::Behind => {
+                tracing::error!(shard, saga = %key, %error, "the store has lost a confirmed change");
                 self.ended = Some(Ended::Doubtful);
             }
-            // Whether its entries are in the log isn't known: its end is read again.
-            CommitError::StaleLog { .. } | CommitError::Stale { .. } if staged.is_audited => {
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "starting again from the store");
+            Rejected::LogMoved => {
+                tracing::warn!(shard, saga = %key, %error, "starting again from the store");
                 self.ended = Some(Ended::Doubtful);
             }
-            // An earlier attempt did it: what the store has is the truth.
-            CommitError::Stale { .. } | CommitError::StaleLog { .. } => {
+            Rejected::Moved => {
                 self.context.shared.telemetry.tally.recount(self.lease);
                 self.reload(key, staged.works);
             }
-            CommitError::Reserved => {
+            Rejected::Reserved => {
                 self.forget(key, staged.works, || RequestError::Reserved(key.clone()));
             }
-            CommitError::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
-            CommitError::Full => {
+            Rejected::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
+            Rejected::Full => {
                 let Some(resident) = self.residents.get_mut(key) else { return };
                 resident.queue.extend(staged.works);
                 let at = self.context.seams.now() + FULL_RETRY;
                 self.set_timer(key, Some(at));
             }
-            // Our own mistakes: this saga is left alone and reported, the others go on.
-            CommitError::WrongShard | CommitError::Overwrite { .. } => {
+            Rejected::Wrong => {
                 let problem = || RequestError::Unreadable(error.to_string());
                 report_unreadable(key, &problem());
                 self.forget(key, staged.works, problem);
             }
-            CommitError::Fenced => {
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, %error, "the shard is lost");
+            Rejected::Fenced => {
+                tracing::warn!(shard, saga = %key, %error, "the shard is lost");
                 self.ended = Some(Ended::Lost);
             }
-            CommitError::Ambiguous(_) => {
+            Rejected::Open => {
                 let error = crate::error::with_sources(error);
-                tracing::warn!(shard = self.lease.shard.0, saga = %key, error, "starting again from the store");
+                tracing::warn!(shard, saga = %key, error, "starting again from the store");
                 self.ended = Some(Ended::Doubtful);
             }
         }
@@ -465,7 +489,7 @@ impl<'a> Owner<'a> {
         self.set_timer(key, None);
         let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
         let waiting = works.into_iter().chain(queue).filter(|work| !work.is_timer()).collect();
-        self.load(key.clone(), waiting);
+        self.load(key.clone(), waiting, Admissions::default());
     }
 
     fn notify(&mut self, key: &SagaKey) {
@@ -495,6 +519,7 @@ impl<'a> Owner<'a> {
         // A timer that changes nothing must not spin.
         let soonest = self.context.seams.now() + TICK_MIN;
         self.set_timer(key, due.map(|due| due.max(soonest)));
+        self.may_sleep(key);
     }
 
     /// A saga may leave memory if a scan to come will find it, or nothing but a request can move it.

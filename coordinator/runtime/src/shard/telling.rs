@@ -29,6 +29,8 @@ pub struct Waits {
     pub by_reason: BTreeMap<WaitingReason, u64>,
     /// How many of those in memory are neither stuck nor paused, nor ended.
     pub moving: u64,
+    /// Of how many only a note is kept.
+    pub asleep: u64,
 }
 
 impl ShardContext {
@@ -53,6 +55,13 @@ impl Owner<'_> {
                 *waits.by_reason.entry(waiting.reason).or_default() += 1;
             }
             waits.moving += u64::from(is_moving(standing::status(&resident.saga)));
+        }
+        for asleep in self.asleep.values() {
+            if let Some(reason) = asleep.waits {
+                *waits.by_reason.entry(reason).or_default() += 1;
+            }
+            waits.moving += u64::from(asleep.moving);
+            waits.asleep += 1;
         }
         waits
     }
@@ -164,7 +173,7 @@ fn is_over(status: StatusWord) -> bool {
     matches!(status, StatusWord::Completed | StatusWord::Compensated | StatusWord::ForceStopped)
 }
 
-fn is_moving(status: StatusWord) -> bool {
+pub(super) fn is_moving(status: StatusWord) -> bool {
     matches!(status, StatusWord::Running | StatusWord::Confirming | StatusWord::Compensating)
 }
 

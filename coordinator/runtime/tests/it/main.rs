@@ -2,7 +2,10 @@
 
 mod alerts;
 mod batch;
+mod clock_ahead;
 mod group_commit;
 mod http;
 mod participant;
+mod same_name;
+mod scale;
 mod stale_epoch;

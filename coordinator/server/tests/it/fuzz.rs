@@ -179,8 +179,14 @@ async fn fuzz(server: &Server, token: Option<&str>) {
 async fn no_request_breaks_anything() {
     let (mut server, shop) = Server::with_shop(&Memory::in_memory()).await;
     fuzz(&server, None).await;
-    // A request may have registered another shop.
+    // A request may have registered another shop or paused this one.
     server.put_shop(&shop.address).await;
+    let resume = amends_proto::v1::ResumeParticipantRequest {
+        name: "shop".to_owned(),
+        reason: "a request may have paused it".to_owned(),
+        ..Default::default()
+    };
+    server.participants.resume(resume).await.unwrap();
     server.register(&crate::harness::CHECKOUT.replace("saga: checkout", "saga: after")).await;
     let start =
         amends_proto::v1::StartSagaRequest { definition: "after".to_owned(), ..crate::harness::checkout("after") };

@@ -9,10 +9,12 @@ use amends_engine::time::Timestamp;
 use amends_engine::{begin, standing};
 use amends_store::{Epoch, IndexRow, Nonce, OpId};
 
+use amends_runtime::Snapshot;
 use amends_runtime::participant::Origin;
 
 use super::*;
-use crate::scenario::{Library, Scenario};
+use crate::library::Library;
+use crate::scenario::Scenario;
 use crate::seams::VirtualClock;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -113,6 +115,35 @@ async fn a_due_time_that_comes_too_late_is_noticed() {
     let court = Court::new().await;
     let never = Commit { due: None, ..court.commit(&court.begun) };
     assert_eq!(court.committed(&never), ["I5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_time_has_come_is_due_at_once_and_not_later() {
+    let court = Court::new().await;
+    let mut overdue = court.begun.clone();
+    overdue.state.late = false;
+    overdue.state.deadline = NOW;
+    overdue.state.updated_at = Timestamp(NOW.0 + 5);
+    let due = |millis| wakes(&Commit { due: Some(Timestamp(NOW.0 + millis)), ..court.commit(&overdue) }, &overdue);
+    assert_eq!(due(5), None);
+    assert!(due(6).is_some_and(|what| what.contains("due index")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_what_is_not_durable_is_noticed() {
+    let court = Court::new().await;
+    let key = court.begun.state.head.key.clone();
+    let mut saga = court.begun.clone();
+    saga.state.revision = 1;
+    let snapshot = Arc::new(Snapshot { saga, payloads: BTreeMap::new() });
+    let broken = |answer| {
+        court.judge.answered(&key, &answer, &court.trace);
+        court.broken()
+    };
+    assert_eq!(broken(Ok(Answered { snapshot: snapshot.clone(), changed: true })), ["Told"]);
+    court.committed(&court.commit(&court.begun));
+    assert_eq!(broken(Ok(Answered { snapshot, changed: true })), Vec::<String>::new());
+    assert_eq!(broken(Err(IllegalEvent::Ended.into())), ["Told"]);
 }
 
 #[tokio::test(start_paused = true)]

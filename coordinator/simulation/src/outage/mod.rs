@@ -26,10 +26,11 @@ use amends_store::memory::MemoryStore;
 use tokio::time::sleep;
 
 use crate::harness::CannotRun;
+use crate::library::Library;
 use crate::load::SagaPlan;
 use crate::nodes::register;
 use crate::participants::Conduct;
-use crate::scenario::{Library, PARTICIPANTS, Scenario};
+use crate::scenario::{PARTICIPANTS, Scenario};
 use crate::seams::{Dice, VirtualClock};
 use desk::Desk;
 

@@ -10,9 +10,13 @@ use super::*;
 use crate::faults::FaultPlan;
 use crate::seams::Dice;
 
-fn call(operation: Operation, attempt: u32, order: &Order) -> Call {
+fn saga() -> SagaKey {
+    SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("s").unwrap() }
+}
+
+fn call(operation: Operation, attempt: u32) -> Call {
     Call {
-        key: SagaKey { namespace: Namespace::default_namespace(), id: SagaId::parse("s").unwrap() },
+        key: saga(),
         participant: ParticipantName::parse("stock").unwrap(),
         step: StepName::parse("ship").unwrap(),
         operation,
@@ -21,7 +25,7 @@ fn call(operation: Operation, attempt: u32, order: &Order) -> Call {
         origin: Origin::default(),
         expects_succeeded: false,
         path: "/sim.v1.Desk/Act".to_owned(),
-        request: order.encode_to_vec().into(),
+        request: bytes::Bytes::new(),
         timeout: Duration::from_secs(1),
         traceparent: String::new(),
     }
@@ -44,7 +48,7 @@ fn is_refused(reply: &Reply) -> bool {
 
 #[test]
 fn a_second_copy_takes_effect_only_without_a_barrier() {
-    let copies = [call(Operation::Action, 1, &Order::default()), call(Operation::Action, 2, &Order::default())];
+    let copies = [call(Operation::Action, 1), call(Operation::Action, 2)];
     assert_eq!(after(Conduct::Barrier, &copies).0, 1);
     assert_eq!(after(Conduct::RefusalsNotFinal, &copies).0, 1);
     assert_eq!(after(Conduct::NoBarrier, &copies).0, 2);
@@ -52,7 +56,7 @@ fn a_second_copy_takes_effect_only_without_a_barrier() {
 
 #[test]
 fn an_action_after_its_compensation_is_refused() {
-    let calls = [call(Operation::Compensate, 1, &Order::default()), call(Operation::Action, 1, &Order::default())];
+    let calls = [call(Operation::Compensate, 1), call(Operation::Action, 1)];
     let (effects, reply) = after(Conduct::Barrier, &calls);
     assert_eq!(effects, 0);
     assert!(is_refused(&reply), "{reply:?}");
@@ -60,11 +64,13 @@ fn an_action_after_its_compensation_is_refused() {
 
 #[test]
 fn a_refusal_answers_later_copies_only_where_it_is_stored() {
-    let refusing = call(Operation::Action, 1, &Order { refuse: "reserve ship".to_owned(), ..Order::default() });
+    let plan = SagaPlan { refuse: "reserve ship".to_owned(), ..SagaPlan::plain("s", "d") };
+    let refusing = call(Operation::Action, 1);
     for (conduct, stored) in
         [(Conduct::Barrier, true), (Conduct::RefusalsNotFinal, false), (Conduct::RefusalNotStored, false)]
     {
         let participants = Participants::new(conduct);
+        participants.expect(saga(), plan.clone());
         let first = participants.receive(&refusing, &faults()).reply;
         assert!(is_refused(&first), "{first:?}");
         let key = (refusing.key.clone(), refusing.step.clone());
@@ -75,15 +81,15 @@ fn a_refusal_answers_later_copies_only_where_it_is_stored() {
 
 #[test]
 fn a_pending_effect_comes_later_and_never_after_its_compensation() {
-    let order = Order { pend: "ship.action".to_owned(), ..Order::default() };
     let participants = Participants::new(Conduct::Barrier);
-    let handled = participants.receive(&call(Operation::Action, 1, &order), &faults());
+    participants.expect(saga(), SagaPlan { pend: "ship.action".to_owned(), ..SagaPlan::plain("s", "d") });
+    let handled = participants.receive(&call(Operation::Action, 1), &faults());
     assert_eq!(handled.reply, reply::pending());
     let later = handled.later.unwrap();
     assert_eq!(participants.effects(), []);
-    let repeat = participants.receive(&call(Operation::Action, 2, &order), &faults());
+    let repeat = participants.receive(&call(Operation::Action, 2), &faults());
     assert!(repeat.later.is_none(), "a copy must not make a second effect");
-    participants.receive(&call(Operation::Compensate, 1, &order), &faults());
+    participants.receive(&call(Operation::Compensate, 1), &faults());
     assert_eq!(participants.finish(&later), Finished::Nothing);
     assert_eq!(participants.effects(), [], "undoing what had not happened is no effect");
 }
@@ -91,10 +97,10 @@ fn a_pending_effect_comes_later_and_never_after_its_compensation() {
 #[test]
 fn a_query_tells_whether_the_effect_stands() {
     let participants = Participants::new(Conduct::Barrier);
-    let ask = |attempt| participants.receive(&call(Operation::Query, attempt, &Order::default()), &faults()).reply;
+    let ask = |attempt| participants.receive(&call(Operation::Query, attempt), &faults()).reply;
     assert_eq!(ask(1), reply::not_found());
-    let done = participants.receive(&call(Operation::Action, 1, &Order::default()), &faults()).reply;
+    let done = participants.receive(&call(Operation::Action, 1), &faults()).reply;
     assert_eq!(ask(2), done);
-    participants.receive(&call(Operation::Compensate, 1, &Order::default()), &faults());
+    participants.receive(&call(Operation::Compensate, 1), &faults());
     assert_eq!(ask(3), reply::not_found());
 }

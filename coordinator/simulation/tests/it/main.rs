@@ -13,4 +13,5 @@ mod outage;
 #[cfg(feature = "planted")]
 mod planted;
 mod seeds;
+mod subject;
 mod support;

@@ -1,9 +1,10 @@
 //! Does the simulation notice? `AMENDS_PLANTED` names a bug; the same random runs must find it, or they prove nothing.
 //!
-//! Without a name nothing is planted, and the same runs must find nothing.
+//! `AMENDS_PLANTED_FINDS` says how often it is to be found, each time by seeds that no find before has used; the mean number of seeds
+//! that this takes is printed. Without a name nothing is planted, and the same runs must find nothing.
 
 use amends_engine::planted::{Bug, choose};
-use amends_simulation::{Conduct, FaultPlan, Library, Report, Run};
+use amends_simulation::{Conduct, FaultPlan, Library, Report, Run, Violation};
 
 use crate::support::{assert_clean, library, number, run_seed};
 
@@ -31,23 +32,30 @@ fn run(library: &Library, conduct: Option<Conduct>, seed: u64) -> Report {
     }
 }
 
+/// Runs seeds from this one on until the bug shows; the seed, and what showed it.
+fn find(library: &Library, conduct: Option<Conduct>, seeds: std::ops::Range<u64>) -> Option<(u64, Violation)> {
+    seeds.into_iter().find_map(|seed| Some((seed, run(library, conduct, seed).violations.first()?.clone())))
+}
+
 #[test]
 fn planted() {
     let library = library();
-    let first = number("AMENDS_SIM_FIRST_SEED", 1);
-    let seeds = first..first + number("AMENDS_SIM_SEEDS", 5_000);
+    let (first, most) = (number("AMENDS_SIM_FIRST_SEED", 1), number("AMENDS_SIM_SEEDS", 5_000));
     let Ok(bug) = std::env::var("AMENDS_PLANTED") else {
-        for seed in seeds.take(50) {
+        for seed in (first..first + most).take(50) {
             assert_clean(&format!("seed {seed}, nothing planted"), &run_seed(&library, seed));
         }
         return;
     };
     let conduct = plant(&bug);
-    for seed in seeds.clone() {
-        if let Some(violation) = run(&library, conduct, seed).violations.first() {
-            println!("planted {bug}: caught by {} at seed {seed} ({violation})", violation.invariant);
-            return;
-        }
+    let finds = number("AMENDS_PLANTED_FINDS", 1).max(1);
+    let mut next = first;
+    for _ in 0..finds {
+        let Some((seed, violation)) = find(&library, conduct, next..next + most) else {
+            panic!("planted {bug}: not caught by {most} seeds from {next} on");
+        };
+        println!("planted {bug}: caught by {} at seed {seed} ({violation})", violation.invariant);
+        next = seed + 1;
     }
-    panic!("planted {bug}: not caught by the seeds {seeds:?}");
+    println!("planted {bug}: mean {:.1} seeds", (next - first) as f64 / finds as f64);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use amends_simulation::{Conduct, FaultPlan, Library, Report, Run, SagaPlan, scenarios};
+use amends_simulation::{Campaign, Conduct, FaultPlan, Library, Report, Run, SagaPlan, history, scenarios};
 
 /// All shapes, compiled once per test.
 pub(crate) fn library() -> Library {
@@ -16,8 +16,7 @@ pub(crate) fn run(library: &Library, conduct: Conduct, faults: FaultPlan, sagas:
 
 /// A run in which the seed decides everything; even seeds have the whole barrier, odd ones refusals that aren't final.
 pub(crate) fn run_seed(library: &Library, seed: u64) -> Report {
-    let conduct = Conduct::HONEST[usize::try_from(seed % 2).unwrap()];
-    Run { library, conduct, faults: FaultPlan::Random, sagas: None, seed }.make().unwrap()
+    Campaign::run(library, seed).unwrap()
 }
 
 /// Fails with the whole trace where an invariant was broken.
@@ -25,7 +24,7 @@ pub(crate) fn assert_clean(what: &str, report: &Report) {
     if report.violations.is_empty() {
         return;
     }
-    println!("{what}\n{}", report.trace.join("\n"));
+    println!("{what}\n{}", history::table(&report.trace));
     for violation in &report.violations {
         println!("{violation}");
     }
@@ -44,9 +43,8 @@ pub(crate) fn on_all_cores(count: usize, each: impl Fn(usize) + Sync) {
             }
         }
     }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
-        for _ in 0..cores {
+        for _ in 0..cores() {
             scope.spawn(|| {
                 let _guard = StopOthers(&next, count);
                 loop {
@@ -59,6 +57,11 @@ pub(crate) fn on_all_cores(count: usize, each: impl Fn(usize) + Sync) {
             });
         }
     });
+}
+
+/// How many runs can be made at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// A number from the environment.

@@ -9,7 +9,7 @@ use amends_engine::history::{Change, HistoryEntry};
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey, Version};
 use amends_engine::outcome::Why;
 use amends_engine::payload::Digest;
-use amends_engine::saga::{Phase, SagaHead, SagaState, StepState};
+use amends_engine::saga::{Phase, SagaHead, SagaState, Steps};
 use amends_engine::time::Timestamp;
 use bytes::Bytes;
 
@@ -78,7 +78,7 @@ pub fn state(key: &SagaKey, revision: u64) -> SagaState {
         started_at: Timestamp(1_000),
         updated_at: Timestamp(revision),
         ended_at: None,
-        steps: vec![StepState::IDLE],
+        steps: Steps::idle(1),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::transfer::TransferError;
 
 /// All documents, by kind and id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Documents {
     by_id: BTreeMap<(String, String), Document>,
     revision: u64,

@@ -8,6 +8,7 @@
 //! same answers.
 
 mod documents;
+mod image;
 mod logs;
 mod saga;
 mod tenure;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::documents::Documents;
+pub use self::image::Image;
 use self::logs::Logs;
 use self::saga::{Row, Written};
 use self::tenure::Tenure as Held;
@@ -54,6 +56,7 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
+#[derive(Clone)]
 struct Inner {
     tenures: Vec<Held>,
     members: Members,
@@ -84,6 +87,11 @@ impl MemoryStore {
         // Not random, because the simulation has to be the same each time; nothing depends on it but that two differ.
         let id = format!("memory-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         Self { id, clock, inner: Mutex::new(inner), counters: Counters::default() }
+    }
+
+    /// Another store that has all that this one has, and goes its own way from here: a replica that heard no more, or a backup.
+    pub fn fork(&self, clock: TimeSource) -> Self {
+        Self { id: self.id.clone(), clock, inner: Mutex::new(self.lock().clone()), counters: Counters::default() }
     }
 
     /// What it has done so far; every call of `commit` counts as one transaction.

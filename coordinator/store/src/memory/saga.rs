@@ -25,6 +25,7 @@ pub(super) enum Written {
 }
 
 /// All that is kept of one saga.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) shard: ShardId,
     pub(super) due: Option<Timestamp>,

@@ -190,7 +190,7 @@ pub(super) fn state() -> impl Strategy<Value = SagaState> {
                 started_at,
                 updated_at,
                 ended_at,
-                steps,
+                steps: steps.into(),
             }
         },
     )

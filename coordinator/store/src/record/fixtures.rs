@@ -107,7 +107,8 @@ pub(super) fn full_state() -> SagaState {
                 ],
                 false,
             ),
-        ],
+        ]
+        .into(),
     }
 }
 
@@ -143,7 +144,7 @@ fn fresh_state() -> SagaState {
         started_at: time(0),
         updated_at: time(0),
         ended_at: None,
-        steps: vec![StepState { action, ..StepState::IDLE }, StepState::IDLE],
+        steps: vec![StepState { action, ..StepState::IDLE }, StepState::IDLE].into(),
     }
 }
 

@@ -24,8 +24,8 @@ use crate::planted;
 /// A shard's part, read by `EVAL_RO`: it can't write, and works on a full server.
 const SCRIPT: &str = include_str!("lua/list.lua");
 
-/// How many members of a source are read ahead at least.
-const AHEAD: usize = 16;
+/// How many members of a shard are read ahead at least, and at most.
+const AHEAD: std::ops::RangeInclusive<usize> = 8..=1_024;
 
 /// Below how many sagas in its cells a shard is walked by cells though there is a label.
 const FEW: usize = 8;
@@ -63,12 +63,23 @@ impl Below {
     }
 }
 
+/// Which places are walked where many sagas pass: each is looked at in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// All, where at least a quarter pass: much cheaper than the newest of many cells.
+    OverAll,
+    /// Those alone that are in the cells that pass.
+    ByCell,
+}
+
 /// A shard's part, with what was read of it and not used yet.
 struct Source {
     shard: ShardId,
     below: Below,
     ahead: VecDeque<Place>,
     ended: bool,
+    /// How many are asked for, the next time.
+    asks: usize,
 }
 
 impl Source {
@@ -76,9 +87,16 @@ impl Source {
         self.ahead.is_empty() && !self.ended
     }
 
+    /// Whether it will soon be dry: when one is, such are read on with it, rather than each in a round trip of its own.
+    fn is_low(&self) -> bool {
+        self.ahead.len() <= self.asks / 8 && !self.ended
+    }
+
     /// Of every source that was cut off, only what is above the highest cut is known to be all there is.
-    fn take(&mut self, answer: Value, asked: usize) -> Result<(), Failure> {
-        let sources: Vec<Vec<String>> = values::read(answer)?;
+    fn take(&mut self, answer: Value) -> Result<(), Failure> {
+        // Whoever reads on, reads a lot.
+        self.asks = (self.asks * 2).min(*AHEAD.end());
+        let (asked, sources): (usize, Vec<Vec<String>>) = values::read(answer)?;
         let (mut places, mut horizon) = (Vec::new(), None);
         for source in sources {
             let mut members = source.into_iter();
@@ -118,17 +136,20 @@ struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>) -> Self {
+    /// Of all shards together, so many places are expected to be wanted.
+    fn new(store: &'a RedisStore, filter: &Filter, after: Option<&Cursor>, expected: usize, walk: Walk) -> Self {
         let below = Below::first(filter, after);
-        let source = |shard| Source { shard, below: below.clone(), ahead: VecDeque::new(), ended: false };
-        Self { store, asked: asked(filter), sources: store.all_shards().map(source).collect() }
+        // Twice a shard's share, as the newest aren't spread evenly.
+        let asks = (expected * 2 / store.all_shards().count().max(1)).clamp(*AHEAD.start(), *AHEAD.end());
+        let source = |shard| Source { shard, below: below.clone(), ahead: VecDeque::new(), ended: false, asks };
+        Self { store, asked: asked(filter, walk), sources: store.all_shards().map(source).collect() }
     }
 
     /// At most so many more places, in order; fewer when there are no more.
     async fn next(&mut self, wanted: usize) -> Result<Vec<Place>, Failure> {
         let mut places = Vec::new();
         while places.len() < wanted {
-            self.fill(wanted).await?;
+            self.fill().await?;
             let newest = self.sources.iter_mut().max_by(|one, other| one.ahead.front().cmp(&other.ahead.front()));
             let Some(place) = newest.and_then(|source| source.ahead.pop_front()) else { break };
             places.push(place);
@@ -137,33 +158,30 @@ impl<'a> Merge<'a> {
     }
 
     /// Reads on wherever nothing is left, so that the newest of all is among what was read.
-    async fn fill(&mut self, wanted: usize) -> Result<(), Failure> {
-        loop {
-            let count = (wanted / self.sources.len().max(1) * 2).max(AHEAD);
-            let Self { store, asked, sources } = self;
-            let dry: Vec<&mut Source> = sources.iter_mut().filter(|source| source.is_dry()).collect();
-            if dry.is_empty() {
-                return Ok(());
-            }
-            let asks = dry.iter().map(|source| ask(store, asked, source, count)).collect();
-            for (source, answer) in dry.into_iter().zip(store.router.read(asks).await?) {
-                source.take(answer, count)?;
+    async fn fill(&mut self) -> Result<(), Failure> {
+        let Self { store, asked, sources } = self;
+        while sources.iter().any(Source::is_dry) {
+            let low: Vec<&mut Source> = sources.iter_mut().filter(|source| source.is_low()).collect();
+            let asks = low.iter().map(|source| ask(store, asked, source)).collect();
+            for (source, answer) in low.into_iter().zip(store.router.read(asks).await?) {
+                source.take(answer)?;
             }
         }
+        Ok(())
     }
 }
 
-fn ask(store: &RedisStore, asked: &[String], source: &Source, count: usize) -> (u16, Cmd) {
+fn ask(store: &RedisStore, asked: &[String], source: &Source) -> (u16, Cmd) {
     let key = store.keys.index(source.shard);
     let mut ask = redis::cmd("EVAL_RO");
-    ask.arg(SCRIPT).arg(2).arg(&key).arg(store.keys.counts(source.shard)).arg(count).arg(asked);
+    ask.arg(SCRIPT).arg(2).arg(&key).arg(store.keys.counts(source.shard)).arg(source.asks).arg(asked);
     let Below { at, namespace, id } = &source.below;
     ask.arg(at).arg(namespace).arg(id);
     (slot_of(&key), ask)
 }
 
 /// A filter as the script takes it.
-fn asked(filter: &Filter) -> Vec<String> {
+fn asked(filter: &Filter, walk: Walk) -> Vec<String> {
     let flag = |set: bool| if set { "1".to_owned() } else { String::new() };
     let statuses = filter.statuses.iter().map(|status| format!("{status},")).collect::<String>();
     vec![
@@ -177,6 +195,7 @@ fn asked(filter: &Filter) -> Vec<String> {
         flag(Narrow::of(filter).is_some()),
         filter.labels.first().map(label).unwrap_or_default(),
         FEW.to_string(),
+        flag(walk == Walk::OverAll),
     ]
 }
 
@@ -248,17 +267,25 @@ pub(super) async fn list(
     // One more than asked for tells whether there is another page.
     let wanted = limit.saturating_add(1);
     // What the index can't tell may leave few of many.
-    let at_once = if Narrow::of(filter).is_some() || !filter.labels.is_empty() { TOGETHER } else { 1 };
-    let mut merge = Merge::new(store, filter, after);
+    let is_loose = Narrow::of(filter).is_some() || !filter.labels.is_empty();
+    let (at_once, expected) = if is_loose { (TOGETHER, VISITS.max(wanted)) } else { (wanted, wanted) };
+    let mut walk = if is_loose { Walk::ByCell } else { Walk::OverAll };
+    let mut merge = Merge::new(store, filter, after, expected, walk);
     let (mut found, mut seen, mut next) = (Vec::new(), 0, None);
     while found.len() < wanted {
-        let places = merge.next((wanted - found.len()).max(at_once)).await?;
+        let places = merge.next(at_once).await?;
         let Some(last) = places.last().cloned() else { break };
         seen += places.len();
         found.extend(matching(store, filter, places).await?);
-        if seen >= VISITS.max(wanted) && found.len() < wanted {
+        let is_short = seen >= VISITS.max(wanted) && found.len() < wanted;
+        if is_short && is_loose {
             next = Some(last);
             break;
+        }
+        if is_short && walk == Walk::OverAll {
+            // Those that pass are older than most.
+            walk = Walk::ByCell;
+            merge = Merge::new(store, filter, Some(&cursor(last)), expected, walk);
         }
     }
     if found.len() > limit {
@@ -272,8 +299,11 @@ pub(super) async fn list(
         state: state.into(),
         status: cell.status,
     };
-    let next = next.map(|(started_at, key)| Cursor { started_at, key });
-    Ok(Page { items: found.into_iter().map(listed).collect(), next })
+    Ok(Page { items: found.into_iter().map(listed).collect(), next: next.map(cursor) })
+}
+
+fn cursor((started_at, key): Place) -> Cursor {
+    Cursor { started_at, key }
 }
 
 /// See [`crate::Store::count`]. What the cells can't tell is walked.
@@ -293,7 +323,7 @@ pub(super) async fn count(store: &RedisStore, filter: &Filter) -> Result<Vec<(Sa
     } else {
         filter.clone()
     };
-    let mut merge = Merge::new(store, &walked, None);
+    let mut merge = Merge::new(store, &walked, None, usize::from(u16::MAX), Walk::ByCell);
     loop {
         let places = merge.next(TOGETHER).await?;
         if places.is_empty() {

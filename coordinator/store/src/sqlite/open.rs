@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use amends_engine::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::SqliteStore;
 use super::lock::{DirLock, Unlocked};
 use super::readers::{BUSY_TIMEOUT, Readers, STATEMENTS};
-use super::reserve::Reserve;
+use super::reserve::{self, Reserve};
 use super::schema::{self, Kind};
 use super::tenure;
 use super::writer::{Parts, StartError, Writer};
@@ -181,7 +181,12 @@ pub(super) fn open(options: OpenOptions) -> Result<SqliteStore, OpenError> {
     let path = dir.join(DATABASE);
     let database = |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: Box::new(source) };
     let mut conn = connect(&path)?;
-    let kind = schema::kind_of(&conn).map_err(|error| unreadable(&path, error))?;
+    let mut found = schema::kind_of(&conn);
+    if found.as_ref().is_err_and(is_without_room) && reserve::free(&dir) {
+        conn = connect(&path)?;
+        found = schema::kind_of(&conn);
+    }
+    let kind = found.map_err(|error| unreadable(&path, error))?;
     match kind {
         Kind::Empty | Kind::Ours | Kind::Older(_) => settle(&conn).map_err(database)?,
         Kind::Newer(found) => return Err(OpenError::TooNew { path, found, newest: schema::VERSION }),
@@ -243,6 +248,13 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
         Ok(conn)
     };
     open().map_err(|source: rusqlite::Error| OpenError::Database { path: path.into(), source: Box::new(source) })
+}
+
+/// The index of SQLite's log is a file too, and is made before anything is read. Whoever starts on a full disk to finish what is
+/// running needs that much of the reserve.
+fn is_without_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_FULL))
 }
 
 /// A file that SQLite can't even begin to read is somebody else's; other errors are what they are.

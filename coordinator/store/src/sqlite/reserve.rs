@@ -55,11 +55,7 @@ impl Reserve {
             file = %self.path.display(),
             "the disk is full: the reserve is given up so that running sagas can finish, new ones are refused"
         );
-        let freed = fs::remove_file(&self.path).and_then(|()| sync_dir(&self.path));
-        if let Err(error) = &freed {
-            tracing::error!(file = %self.path.display(), %error, "the reserve couldn't be removed");
-        }
-        freed.is_ok()
+        remove(&self.path)
     }
 
     /// Tries to get it back, not too often.
@@ -94,6 +90,24 @@ pub(super) fn is_whole(path: &Path, size: u64) -> bool {
 /// Where the reserve of a data directory is.
 pub(super) fn path_in(dir: &Path) -> PathBuf {
     dir.join(FILE)
+}
+
+/// Gives up the reserve of a store that can't even be opened for want of room. Says whether there was anything to give up.
+pub(super) fn free(dir: &Path) -> bool {
+    let path = path_in(dir);
+    if !path.exists() {
+        return false;
+    }
+    tracing::error!(file = %path.display(), "the disk is full: the reserve is given up so that the store can be opened");
+    remove(&path)
+}
+
+fn remove(path: &Path) -> bool {
+    let freed = fs::remove_file(path).and_then(|()| sync_dir(path));
+    if let Err(error) = &freed {
+        tracing::error!(file = %path.display(), %error, "the reserve couldn't be removed");
+    }
+    freed.is_ok()
 }
 
 fn fill(path: &Path, size: u64) -> io::Result<()> {

@@ -13,10 +13,20 @@ const DIR: &str = "AMENDS_TEST_FULL_DISK_DIR";
 
 #[test]
 fn running_sagas_finish_on_the_reserve() {
+    on_a_small_disk("child");
+}
+
+#[test]
+fn a_store_opens_on_a_full_disk() {
+    on_a_small_disk("opening");
+}
+
+fn on_a_small_disk(child: &str) {
     let dir = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=16m tmpfs \"$1\" && exec \"$0\" --exact full_disk::child --nocapture";
+    let script =
+        format!("mount -t tmpfs -o size=16m tmpfs \"$1\" && exec \"$0\" --exact full_disk::{child} --nocapture");
     let status = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-ec", script])
+        .args(["--map-root-user", "--mount", "sh", "-ec", &script])
         .args([std::env::current_exe().unwrap().as_os_str(), dir.path().as_os_str()])
         .env(DIR, dir.path())
         .status()
@@ -68,4 +78,28 @@ async fn child() {
     assert_eq!(store.check().await.unwrap(), []);
     assert_eq!(*store.fatal().borrow(), None);
     println!("started {}, all finished on the reserve", started.len());
+}
+
+/// A restart while the disk is full. Does nothing in an ordinary test run.
+#[tokio::test]
+async fn opening() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let open =
+        || SqliteStore::open(OpenOptions { reserve_bytes: 4 * 1024 * 1024, ..OpenOptions::new(dir.clone() + "/data") });
+    let running = key("running");
+    let store = open().unwrap();
+    let owner = Owner::of(&store, "node-a").await;
+    owner.write(owner.draft(&running, 0)).await;
+    drop(store);
+    let mut ballast = std::fs::File::create(dir.clone() + "/ballast").unwrap();
+    while std::io::Write::write(&mut ballast, &[1; 512]).is_ok() {}
+
+    // Whoever is started to finish what is under way must be able to, on what was kept for that.
+    let store = open().unwrap();
+    let owner = Owner::of(&store, "node-a").await;
+    owner.write(owner.draft(&running, 1)).await;
+    let refused = owner.commit(owner.draft(&key("late"), 0)).await;
+    assert!(matches!(refused, Err(CommitError::Full)), "{refused:?}");
+    owner.write(owner.finish(&running, 2, 99)).await;
+    assert_eq!(*store.fatal().borrow(), None);
 }

@@ -20,7 +20,7 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// Counts since the server was started, or between two of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counts {
+pub(in super::super) struct Counts {
     round_trips: u64,
     script_calls: u64,
     commands: u64,
@@ -60,7 +60,7 @@ impl Counts {
     }
 
     /// What happened in between.
-    pub(super) fn since(&self, before: &Self) -> Self {
+    pub(in super::super) fn since(&self, before: &Self) -> Self {
         let answers = self.round_trips - before.round_trips;
         let syncs = match self.sync {
             // An answer to a question is a write by the time that writes are read, and counted as an answer in the next one: each
@@ -85,13 +85,28 @@ impl Counts {
         }
     }
 
+    /// Two differences together.
+    pub(in super::super) fn plus(&self, other: &Self) -> Self {
+        Self {
+            round_trips: self.round_trips + other.round_trips,
+            script_calls: self.script_calls + other.script_calls,
+            commands: self.commands + other.commands,
+            commits: self.commits + other.commits,
+            bytes_in: self.bytes_in + other.bytes_in,
+            aof_bytes: self.aof_bytes + other.aof_bytes,
+            cpu_us: self.cpu_us + other.cpu_us,
+            syncs: self.syncs.zip(other.syncs).map(|(one, other)| one + other),
+            ..*self
+        }
+    }
+
     /// Accepted commits are counted by who makes them.
-    pub(super) fn with_commits(self, commits: u64) -> Self {
+    pub(in super::super) fn with_commits(self, commits: u64) -> Self {
         Self { commits, ..self }
     }
 
     /// Spread over so many.
-    pub(super) fn each(&self, units: u64) -> Cost {
+    pub(in super::super) fn each(&self, units: u64) -> Cost {
         #[expect(clippy::cast_precision_loss, reason = "counts of a run of seconds are far below 2^52")]
         let each = |count: u64| count as f64 / units.max(1) as f64;
         Cost {

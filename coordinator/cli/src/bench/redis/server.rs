@@ -21,7 +21,7 @@ const MEMORY: &str = "8gb";
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(in super::super) struct Server {
     address: SocketAddr,
     sync: Sync,
     process: Child,
@@ -51,8 +51,12 @@ impl Server {
         Ok(field(&info, "redis_version").unwrap_or("of an unknown version").to_owned())
     }
 
+    pub(in super::super) fn process(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// What it has done since it was started.
-    pub(super) async fn counts(&mut self) -> Result<Counts, Failure> {
+    pub(in super::super) async fn counts(&mut self) -> Result<Counts, Failure> {
         let info = self.info().await?;
         let written = self.process.id().and_then(writes);
         let counts = Counts::read(&info, written, self.sync, Instant::now());

@@ -44,6 +44,10 @@ impl Verify {
         };
         let mut ahead = Ahead::new(&older);
         let chains = read(&self.file, |entry| ahead.see(entry))?;
+        if chains.entries() == 0 {
+            let problem = "it holds no entry, so there is nothing to verify: is it what `amends audit export` wrote?";
+            return Err(Failure::Findings(format!("{}: {problem}", self.file.display())));
+        }
         if let Some(problem) = ahead.problem(&chains) {
             return Err(Failure::Findings(format!("{}: {problem}", self.file.display())));
         }

@@ -10,7 +10,7 @@ mod pausing;
 mod register;
 mod report;
 mod schema;
-mod test;
+pub(crate) mod test;
 mod versions;
 
 use std::path::Path;
@@ -147,7 +147,7 @@ fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "json")
 }
 
-fn format_of(file: &Path) -> amends_definition::Format {
+pub(crate) fn format_of(file: &Path) -> amends_definition::Format {
     if is_json(file) { amends_definition::Format::Json } else { amends_definition::Format::Yaml }
 }
 

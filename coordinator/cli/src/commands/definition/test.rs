@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use amends_definition::scenario::{Report, Scenarios};
-use amends_definition::{Compiled, Finding, Format, parse, parse_scenarios, stand_in};
+use amends_definition::{Compiled, Finding, parse, parse_scenarios, stand_in};
 use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
-use super::{fail_on, is_json};
+use super::{fail_on, format_of};
 use crate::args::Common;
 use crate::exit::Failure;
 use crate::input::{key_value, read_file, read_text};
@@ -92,7 +92,7 @@ impl Test {
 
     fn file(&self, path: &Path, called: &mut BTreeSet<String>) -> Result<Tested, Failure> {
         let name = path.display().to_string();
-        let scenarios = shown(parse_scenarios(&read_text(path)?, format(path), &name), path)?;
+        let scenarios = shown(parse_scenarios(&read_text(path)?, format_of(path), &name), path)?;
         let definition = path.parent().unwrap_or(Path::new("")).join(scenarios.definition());
         if !definition.exists() {
             let message = format!("{name}: `definition` names {}, and there is no such file", definition.display());
@@ -105,7 +105,7 @@ impl Test {
     }
 
     fn compile(&self, path: &Path) -> Result<Compiled, Failure> {
-        let document = shown(parse(&read_text(path)?, format(path), &path.display().to_string()), path)?;
+        let document = shown(parse(&read_text(path)?, format_of(path), &path.display().to_string()), path)?;
         let mut descriptors = BTreeMap::new();
         for participant in document.calls().into_keys() {
             let given = self.descriptors.iter().find(|(name, _)| *name == participant.as_str());
@@ -124,7 +124,7 @@ impl Test {
 }
 
 /// Findings go to stderr: what was asked for, results of scenarios, isn't there.
-fn shown<T>(result: Result<T, Vec<Finding>>, path: &Path) -> Result<T, Failure> {
+pub(crate) fn shown<T>(result: Result<T, Vec<Finding>>, path: &Path) -> Result<T, Failure> {
     result.map_err(|findings| {
         findings.iter().for_each(|finding| eprintln!("{finding}"));
         fail_on(findings.len(), &path.display().to_string())
@@ -137,12 +137,8 @@ fn scenarios(count: usize) -> String {
     format!("{count} {}", if count == 1 { "scenario" } else { "scenarios" })
 }
 
-fn format(path: &Path) -> Format {
-    if is_json(path) { Format::Json } else { Format::Yaml }
-}
-
 /// The file of scenarios that is meant.
-fn scenarios_of(path: &Path) -> PathBuf {
+pub(crate) fn scenarios_of(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     match name.strip_suffix(".saga.yaml").or_else(|| name.strip_suffix(".saga.json")) {
         Some(stem) => path.with_file_name(format!("{stem}.scenarios.yaml")),

@@ -82,6 +82,8 @@ local function plan(l, found, ns, id, due, cell, keep, started, labels)
     not open and keep ~= '' and keep .. ',' .. member)
   if was == cell then return end
   local place = ',' .. at .. ',' .. id
+  local among_open = 'o,' .. ns .. place
+  move(l.index, was_open and among_open, open and among_open)
   if not was then
     add(l.index, 's,' .. ns .. place)
     for label in string.gmatch(labels, '%x+') do add(l.index, 'l,' .. ns .. ',' .. label .. place) end

@@ -33,6 +33,7 @@ local function write(s)
   if open and f.due ~= '' then redis.call('ZADD', KEYS[2], f.due, member) end
   if not open and f.keep ~= '' then redis.call('ZADD', KEYS[3], 0, f.keep .. ',' .. member) end
   redis.call('ZADD', KEYS[4], 0, 's,' .. s.ns .. place, 0, 'c,' .. f.cell .. place)
+  if open then redis.call('ZADD', KEYS[4], 0, 'o,' .. s.ns .. place) end
   for label in string.gmatch(f.labels, '%x+') do
     redis.call('ZADD', KEYS[4], 0, 'l,' .. s.ns .. ',' .. label .. place)
   end

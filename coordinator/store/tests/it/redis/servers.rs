@@ -194,9 +194,9 @@ async fn the_number_of_shards_and_the_format_cannot_change() {
     drop(RedisStore::open(options.clone()).await.unwrap());
     let other = RedisStore::open(RedisOptions { shards: Some(9), ..options.clone() }).await.expect_err("other shards");
     assert!(other.to_string().contains("has 4 shards, not 9"), "{other}");
-    server.ask::<()>(&["HSET", &format!("{{amends:{}:meta}}", options.name), "format", "3"]);
+    server.ask::<()>(&["HSET", &format!("{{amends:{}:meta}}", options.name), "format", "4"]);
     let newer = RedisStore::open(options).await.expect_err("newer");
-    assert!(newer.to_string().contains("format 3"), "{newer}");
+    assert!(newer.to_string().contains("format 4"), "{newer}");
 }
 
 #[tokio::test]
