@@ -5,6 +5,7 @@ mod batch;
 mod clock_ahead;
 mod group_commit;
 mod http;
+mod locked_out;
 mod participant;
 mod same_name;
 mod scale;
