@@ -18,8 +18,6 @@ fn plant(bug: &str) -> Option<Conduct> {
         "attempt_forgotten_at_take_over" => (Some(Bug::AttemptForgottenAtTakeOver), None),
         "predecessor_compensated_first" => (Some(Bug::PredecessorCompensatedFirst), None),
         "cancel_acts_in_doubt" => (Some(Bug::CancelActsInDoubt), None),
-        "compensation_not_waiting" => (Some(Bug::CompensationNotWaiting), None),
-        "late_refusal_clears" => (Some(Bug::LateRefusalClears), None),
         "compensated_without_decision" => (Some(Bug::CompensatedWithoutDecision), None),
         "retry_limit_ignored" => (Some(Bug::RetryLimitIgnored), None),
         "backoff_forgotten_at_take_over" => (Some(Bug::BackoffForgottenAtTakeOver), None),
