@@ -74,8 +74,9 @@ async fn a_participant_that_lets_nobody_in_is_called_seldom() {
         principal: "test".to_owned(),
         traceparent: String::new(),
     };
-    node.coordinator().start(start).await.expect("accepted");
+    // Before it is there: as soon as it waits for long it leaves memory, and its progress is told to nobody new.
     let mut progress = node.coordinator().watch(&key).await.expect("its owner is here");
+    node.coordinator().start(start).await.expect("accepted");
     let answered = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.revision >= 2));
     tokio::time::timeout(PATIENCE, answered).await.expect("called and answered").expect("its owner is here");
 
