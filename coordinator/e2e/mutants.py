@@ -92,7 +92,8 @@ def check_names(bugs):
     wrong = [f"in the source, not in {LIST.name}: {name}" for name in sorted(names - bugs.keys())]
     wrong += [f"in {LIST.name}, not in the source: {name}" for name in sorted(bugs.keys() - names)]
     wrong += [f"can't be read: {place}" for place in unread]
-    wrong += [f"nobody hunts {name}" for name, bug in bugs.items() if not bug["by"] or len(set(bug["by"])) != len(bug["by"])]
+    wrong += [f"nobody hunts {name}" for name, bug in bugs.items() if not bug["by"]]
+    wrong += [f"hunted twice by one: {name}" for name, bug in bugs.items() if len({*hunters_of(bug, True)}) < len(hunters_of(bug, True))]
     if wrong:
         sys.exit("\n".join(wrong))
     return len(names)
@@ -163,6 +164,10 @@ def sound(binaries, hunter):
     return "\n".join(logs) or (None if ran else f"no such test: {tests}")
 
 
+def hunters_of(bug, with_slow):
+    return bug["by"] + (bug.get("slow", []) if with_slow else [])
+
+
 def tier(hunter):
     return next(name for beginning, name in TIERS if hunter.startswith(beginning))
 
@@ -184,7 +189,7 @@ def main():
         sys.exit(f"no such bugs: {sorted(unknown)}")
     if chosen.bug and chosen.table:
         sys.exit("a table of a few bugs would replace that of all")
-    hunts = [(name, hunter) for name in chosen.bug or bugs for hunter in bugs[name]["by"]]
+    hunts = [(name, hunter) for name in chosen.bug or bugs for hunter in hunters_of(bugs[name], chosen.table)]
     begun = time.monotonic()
     binaries = build()
     print(f"built in {time.monotonic() - begun:.0f} s", flush=True)
