@@ -8,6 +8,7 @@ SEEDS ?= 200
 FIRST_SEED ?= 1
 STATES ?= 1000000
 RUNS ?= 20000
+FINDS ?= 10
 CHAOS_SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d " ")
 CHAOS_SAGAS ?= 20000
 FUZZ_SECONDS ?= 300
@@ -46,8 +47,8 @@ unit: ## all tests of the workspace, those of the participants on both databases
 editor: ## what an editor completes with the published schemas; needs Node
 	.ci/editor
 
-mutants: ## plants each known bug in turn and shows the test that catches it
-	coordinator/e2e/mutants.sh
+mutants: ## plants each known bug in turn and shows the tests that catch it; FINDS=10 of each by the simulation, into MUTANTS.md
+	coordinator/e2e/mutants.py --finds $(FINDS) --table coordinator/e2e/MUTANTS.md
 
 sim: ## the simulation under random faults: SEEDS=200 FIRST_SEED=1. ARGS="--totals FILE" adds slices up, "--results FILE" writes the table
 	$(CARGO) run --locked --release -p amends-simulation --example sim -- --seeds $(SEEDS) --first-seed $(FIRST_SEED) $(ARGS)

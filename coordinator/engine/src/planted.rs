@@ -22,11 +22,19 @@ pub enum Bug {
     RepinUnchecked,
     /// An acknowledgement changes more than that it was made.
     AcknowledgeGivesAttempts,
+    /// A saga turns back, and nothing says that this was decided.
+    CompensatedWithoutDecision,
+    /// A policy's most attempts are no limit.
+    RetryLimitIgnored,
+    /// A new owner counts failures from nothing, so that it calls as often as in the beginning.
+    BackoffForgottenAtTakeOver,
+    /// The deadline of a saga that has completed turns it back.
+    DeadlineOutlivesEnd,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 8] = [
+    pub const ALL: [Bug; 12] = [
         Self::UnknownReadAsRejected,
         Self::AttemptForgottenAtTakeOver,
         Self::LateRefusalClears,
@@ -35,6 +43,10 @@ impl Bug {
         Self::CancelActsInDoubt,
         Self::RepinUnchecked,
         Self::AcknowledgeGivesAttempts,
+        Self::CompensatedWithoutDecision,
+        Self::RetryLimitIgnored,
+        Self::BackoffForgottenAtTakeOver,
+        Self::DeadlineOutlivesEnd,
     ];
 
     /// The word by which a shell chooses it and a report names it.
@@ -48,6 +60,10 @@ impl Bug {
             Self::CancelActsInDoubt => "cancel_acts_in_doubt",
             Self::RepinUnchecked => "repin_unchecked",
             Self::AcknowledgeGivesAttempts => "acknowledge_gives_attempts",
+            Self::CompensatedWithoutDecision => "compensated_without_decision",
+            Self::RetryLimitIgnored => "retry_limit_ignored",
+            Self::BackoffForgottenAtTakeOver => "backoff_forgotten_at_take_over",
+            Self::DeadlineOutlivesEnd => "deadline_outlives_end",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! epochs, deadlines. It changes nothing. Invariant: it sees each durable change once, in the order in which they were made.
 
 mod auditing;
+mod budget;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -62,6 +63,10 @@ impl Judge {
         seen.commits += 1;
         if seen.intents.last(&commit.key).is_none() {
             seen.keys.push(commit.key.clone());
+        }
+        let before = seen.intents.last(&commit.key);
+        if let Some(what) = before.and_then(|before| budget::fewer_failures(before, commit, &saga.state)) {
+            trace.violated("I11", format!("saga {}: {what}", commit.key));
         }
         if let Err(violation) = seen.intents.committed(&saga.state) {
             trace.broke(&violation);

@@ -11,6 +11,7 @@ mod tests;
 
 use amends_engine::apply::Changed;
 use amends_engine::event::Event;
+use amends_engine::ids::Operation;
 use amends_engine::outcome::{Doubt, Outcome};
 use amends_engine::saga::{Cause, OperationStatus, Phase, Saga};
 
@@ -25,6 +26,7 @@ pub fn check_step(before: &Saga, event: &Event, change: &Changed) -> Result<(), 
     turning_back(before, &change.saga)?;
     for (was, is) in steps(before).zip(steps(&change.saga)) {
         doubt_remembered(was, is, event)?;
+        failures_remembered(was, is, event)?;
         starts::check(was, is, event)?;
     }
     Ok(())
@@ -67,6 +69,21 @@ fn turning_back(before: &Saga, after: &Saga) -> Result<(), Violation> {
     Ok(())
 }
 
+/// What has failed is counted on, so that delays grow and attempts run out, until somebody asks for a retry. A query is asked anew.
+fn failures_remembered(was: View<'_>, is: View<'_>, event: &Event) -> Result<(), Violation> {
+    if matches!(event, Event::Retry { .. } | Event::Repin(_)) {
+        return Ok(());
+    }
+    for operation in [Operation::Action, Operation::Compensate, Operation::Confirm] {
+        let (before, after) = (was.operation(operation).failures, is.operation(operation).failures);
+        if after < before {
+            let what = format!("{before} failures were counted and now {after}, and nobody asked for a retry");
+            return Err(is.violation(Rule::Budget, operation, what));
+        }
+    }
+    Ok(())
+}
+
 /// An attempt that ended without an answer that says what became of it leaves doubt (semantics A1).
 fn doubt_remembered(was: View<'_>, is: View<'_>, event: &Event) -> Result<(), Violation> {
     let (before, after) = (&was.state.action, &is.state.action);
@@ -79,7 +96,7 @@ fn doubt_remembered(was: View<'_>, is: View<'_>, event: &Event) -> Result<(), Vi
     let in_doubt = after.uncertain || after.status == OperationStatus::Succeeded;
     if gone && without_answer && !in_doubt {
         let what = format!("attempt {} may have had its effect, and nothing says so", before.attempt);
-        return Err(is.violation(Rule::DoubtForgotten, amends_engine::ids::Operation::Action, what));
+        return Err(is.violation(Rule::DoubtForgotten, Operation::Action, what));
     }
     Ok(())
 }

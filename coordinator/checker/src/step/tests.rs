@@ -156,6 +156,15 @@ fn nothing_starts_in_a_saga_that_is_parked() {
 }
 
 #[test]
+fn failures_are_counted_on() {
+    let mut failed = begun(with_pivot());
+    op(&mut failed, HOLD, Action).failures = 1;
+    let forget = |changed: &mut Changed| op(&mut changed.saga, HOLD, Action).failures = 0;
+    assert_eq!(broken(&failed, &Event::Loaded, |_| ()), None);
+    assert_eq!(broken(&failed, &Event::Loaded, forget), Some(Rule::Budget));
+}
+
+#[test]
 fn an_attempt_waits_until_it_is_due_and_stays_within_its_budget() {
     let mut waiting = after(begun(with_pivot()), &[(HOLD, Action, unknown())]);
     assert_eq!(starts(&waiting, HOLD, Action, &Event::Due), Some(Rule::Budget));

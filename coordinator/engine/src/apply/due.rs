@@ -17,6 +17,11 @@ use super::{Decided, Ignored};
 
 /// The saga was loaded by a new owner.
 pub(super) fn loaded(turn: &mut Turn) -> Decided {
+    if planted::is(Bug::BackoffForgottenAtTakeOver) {
+        for (step, operation) in operations_where(turn, |status| matches!(status, OperationStatus::InFlight { .. })) {
+            turn.op_mut(step, operation).failures = 0;
+        }
+    }
     let outstanding = operations_where(turn, |status| matches!(status, OperationStatus::InFlight { .. }));
     if outstanding.is_empty() {
         return Ok(Some(Ignored::NothingDue));

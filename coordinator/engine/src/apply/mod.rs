@@ -25,7 +25,8 @@ use crate::event::Event;
 use crate::history::{Change, HistoryEntry};
 use crate::ids::{Operation, StepIndex};
 use crate::payload::{Payload, PayloadKey};
-use crate::saga::{Phase, Saga, SagaHead, SagaState, Steps};
+use crate::planted;
+use crate::saga::{Cause, Phase, Saga, SagaHead, SagaState, Steps};
 use crate::time::Timestamp;
 
 pub use hold::Attempt;
@@ -192,6 +193,12 @@ fn decide(turn: &mut Turn, event: &Event) -> Decided {
     use Phase as P;
     check_operation(turn, event)?;
     match (turn.saga.state.phase, event) {
+        (P::Completed, E::Due)
+            if planted::is(planted::Bug::DeadlineOutlivesEnd) && turn.now >= turn.saga.state.deadline =>
+        {
+            turn.decide_to_compensate(Cause::Deadline);
+            Ok(None)
+        }
         // A saga that has ended takes no more orders, and learns no more than where its residue stands.
         (P::ForceStopped, E::Answered { .. }) => answer::after_force_stop(turn, event),
         (P::ForceStopped, E::ForceStop(_)) => Ok(Some(Ignored::AlreadySo)),

@@ -8,6 +8,7 @@ use crate::history::{Change, HistoryEntry};
 use crate::ids::{Operation, StepIndex};
 use crate::outcome::{CallFacts, LastOutcome, Outcome, Why};
 use crate::payload::{Payload, PayloadKey};
+use crate::planted::{self, Bug};
 use crate::saga::{By, Cause, Decision, OperationState, OperationStatus, Phase, Saga, StuckReason};
 use crate::time::Timestamp;
 
@@ -127,7 +128,8 @@ impl Turn {
         let by = if let Cause::Cancelled(by) = &cause { Some(by.clone()) } else { None };
         self.record(Change::DecidedToCompensate(cause.clone())).by = by;
         self.saga.state.late |= cause == Cause::Deadline;
-        self.saga.state.decision = Some(Decision { cause, at });
+        self.saga.state.decision =
+            Some(Decision { cause, at }).filter(|_| !planted::is(Bug::CompensatedWithoutDecision));
         for step in self.saga.definition.indices() {
             self.close_forward(step);
         }

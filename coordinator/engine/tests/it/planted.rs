@@ -34,7 +34,7 @@ fn first_failure(judge: Judge) -> Option<(String, String)> {
 /// Whether the bug can show in the books of these participants. The order in which independent books are put right can't, nor how
 /// many attempts there are.
 fn shows_in_the_books(bug: Bug) -> bool {
-    !matches!(bug, Bug::PredecessorCompensatedFirst | Bug::AcknowledgeGivesAttempts)
+    !matches!(bug, Bug::PredecessorCompensatedFirst | Bug::AcknowledgeGivesAttempts | Bug::BackoffForgottenAtTakeOver)
 }
 
 /// The bugs to hunt: the one that `AMENDS_PLANTED` names, or every one. An unknown name panics, since nothing would be hunted.

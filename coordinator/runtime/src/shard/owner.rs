@@ -332,7 +332,7 @@ impl<'a> Owner<'a> {
     }
 
     /// Prepares a change and sends its commit on its way.
-    fn stage(&mut self, key: &SagaKey, mut change: Change, works: Vec<Work>, now: Timestamp) {
+    fn stage(&mut self, key: &SagaKey, mut change: Change, mut works: Vec<Work>, now: Timestamp) {
         let Some(resident) = self.residents.get_mut(key) else { return };
         let door = Door::new(&self.context.shared, &self.events);
         let moved = resident.moved_to(&change, &self.context.shared.definitions);
@@ -366,6 +366,16 @@ impl<'a> Owner<'a> {
             self.start_calls(key);
         }
         let Some(resident) = self.residents.get_mut(key) else { return };
+        if crate::planted::is("signal_told_before_commit") {
+            resident.saga = saga.clone();
+            for work in &mut works {
+                if let Work::Apply { reply, .. } = work
+                    && let Some(reply) = reply.take()
+                {
+                    resident.answer(reply, true);
+                }
+            }
+        }
         resident.staged = Some(Staged { saga, payloads, works, is_start, differing, is_audited, written, moved });
         let pending = Pending { commit, answer_to: self.events.clone() };
         self.commits += 1;

@@ -7,6 +7,7 @@ mod clock_ahead;
 mod echo;
 mod group_commit;
 mod http;
+mod locked_out;
 mod participant;
 mod same_name;
 mod scale;

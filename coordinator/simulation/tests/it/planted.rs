@@ -11,12 +11,16 @@ use crate::support::{assert_clean, library, number, run_seed};
 /// How the bug is planted: in the participants, or somewhere in engine, runtime and store, which read the name themselves or are told.
 fn plant(bug: &str) -> Option<Conduct> {
     let (in_engine, conduct) = match bug {
-        "intent_after_call" | "told_before_commit" | "no_fence" => (None, None),
+        "intent_after_call" | "told_before_commit" | "signal_told_before_commit" | "no_fence" => (None, None),
+        "due_entry_left_out" | "sleeper_forgotten" => (None, None),
         "audit_entry_left_out" | "audit_chain_begins_anew" => (None, None),
         "unknown_read_as_rejected" => (Some(Bug::UnknownReadAsRejected), None),
         "attempt_forgotten_at_take_over" => (Some(Bug::AttemptForgottenAtTakeOver), None),
         "predecessor_compensated_first" => (Some(Bug::PredecessorCompensatedFirst), None),
         "cancel_acts_in_doubt" => (Some(Bug::CancelActsInDoubt), None),
+        "compensated_without_decision" => (Some(Bug::CompensatedWithoutDecision), None),
+        "retry_limit_ignored" => (Some(Bug::RetryLimitIgnored), None),
+        "backoff_forgotten_at_take_over" => (Some(Bug::BackoffForgottenAtTakeOver), None),
         "no_barrier" => (None, Some(Conduct::NoBarrier)),
         "refusal_not_stored" => (None, Some(Conduct::RefusalNotStored)),
         unknown => panic!("AMENDS_PLANTED={unknown}: no such bug"),

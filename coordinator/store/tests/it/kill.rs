@@ -1,14 +1,15 @@
-//! No acknowledged commit is lost when the process is killed in the middle of its work.
+//! No acknowledged commit is lost when the process is killed in the middle of its work, nor when its disk loses power.
 //!
 //! The test starts itself again as a child that commits and prints each acknowledgement, kills it without warning after a
-//! number of them, and looks for every one in the store. It kills a process, which doesn't test the sync: the system keeps
-//! what was written. Power cuts are tested elsewhere.
+//! number of them, and looks for every one in the store. A kill alone doesn't test the sync: the system keeps what was written.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use amends_engine::payload::{Payload, PayloadKey};
+use amends_redis_lab::Disk;
 use amends_store::Store as _;
 use amends_store::conformance::support::{Owner, entry, key};
 
@@ -50,26 +51,46 @@ async fn no_acknowledged_commit_is_lost_by_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
     for enough in [1, 50, 333, 700, 7] {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "kill::child", "--nocapture"])
-            .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        for _ in 0..enough {
-            assert!(note_next(&mut lines, &mut acknowledged), "the child goes on until it is killed");
-        }
-        child.kill().unwrap();
-        // What it had said before it died counts too.
-        while note_next(&mut lines, &mut acknowledged) {}
-        child.wait().unwrap();
-        let store = sqlite(dir.path());
-        let log = std::fs::metadata(dir.path().join("amends.db-wal")).unwrap().len();
-        assert_eq!(log, 0, "what is shown after a crash is in the database, and synced");
-        check(&store, &mut acknowledged).await;
+        let (child, lines) = work(dir.path(), enough, &mut acknowledged);
+        kill(child, lines, &mut acknowledged);
+        check(dir.path(), &mut acknowledged).await;
     }
     assert!(acknowledged.values().sum::<u64>() > 1_000);
+}
+
+#[tokio::test]
+async fn no_acknowledged_commit_is_lost_by_a_power_cut() {
+    let mut disk = Disk::new();
+    let dir = disk.folder().join("data");
+    let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
+    for enough in [1, 50, 333] {
+        let (child, lines) = work(&dir, enough, &mut acknowledged);
+        disk.cut_power_of(|| kill(child, lines, &mut acknowledged));
+        check(&dir, &mut acknowledged).await;
+    }
+    assert!(acknowledged.values().sum::<u64>() > 384);
+}
+
+/// Lets a child commit until it has acknowledged so many.
+fn work(dir: &Path, enough: u64, acknowledged: &mut BTreeMap<u64, u64>) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::child", "--nocapture"])
+        .env(DIR, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..enough {
+        assert!(note_next(&mut lines, acknowledged), "the child goes on until it is killed");
+    }
+    (child, lines)
+}
+
+fn kill(mut child: Child, mut lines: BufReader<ChildStdout>, acknowledged: &mut BTreeMap<u64, u64>) {
+    child.kill().unwrap();
+    // What it had said before it died counts too.
+    while note_next(&mut lines, acknowledged) {}
+    child.wait().unwrap();
 }
 
 /// Takes the next acknowledgement down; `false` when there is none any more. A torn line is none.
@@ -89,7 +110,9 @@ fn note_next(lines: &mut impl BufRead, acknowledged: &mut BTreeMap<u64, u64>) ->
     false
 }
 
-async fn check(store: &amends_store::SqliteStore, acknowledged: &mut BTreeMap<u64, u64>) {
+async fn check(dir: &Path, acknowledged: &mut BTreeMap<u64, u64>) {
+    let store = sqlite(dir);
+    let log = std::fs::metadata(dir.join("amends.db-wal")).unwrap().len();
     for (saga, revision) in acknowledged {
         let key = key(&format!("order-{saga}"));
         let stored = store.get(&key).await.unwrap().unwrap_or_else(|| panic!("{key} was acknowledged"));
@@ -102,5 +125,6 @@ async fn check(store: &amends_store::SqliteStore, acknowledged: &mut BTreeMap<u6
         // Whoever has read it relies on it from now on.
         *revision = stored.revision;
     }
+    assert_eq!(log, 0, "what is shown after a crash is in the database, and synced");
     assert_eq!(store.check().await.unwrap(), []);
 }
