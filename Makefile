@@ -47,8 +47,8 @@ unit: ## all tests of the workspace, those of the participants on both databases
 editor: ## what an editor completes with the published schemas; needs Node
 	.ci/editor
 
-mutants: ## plants each known bug in turn and shows the tests that catch it; FINDS=10 of each by the simulation, into MUTANTS.md
-	coordinator/e2e/mutants.py --finds $(FINDS) --table coordinator/e2e/MUTANTS.md
+mutants: tools ## plants each known bug in turn and shows the tests that catch it; FINDS=10 of each by the simulation, into MUTANTS.md
+	target/venv/bin/python coordinator/e2e/mutants.py --finds $(FINDS) --table coordinator/e2e/MUTANTS.md
 
 sim: ## the simulation under random faults: SEEDS=200 FIRST_SEED=1. ARGS="--totals FILE" adds slices up, "--results FILE" writes the table
 	$(CARGO) run --locked --release -p amends-simulation --example sim -- --seeds $(SEEDS) --first-seed $(FIRST_SEED) $(ARGS)

@@ -2,21 +2,18 @@
 //!
 //! Invariant: the first repeat already waits for half of the longest delay. (dtm #306: about 80 calls a second, for ever.)
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_definition::{Body, Format};
 use amends_engine::history::Change;
-use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey};
 use amends_engine::outcome::{Doubt, OutcomeKind};
-use amends_engine::payload::Payload;
-use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Code, Directory, ParticipantCaller, Reply, Status};
 use amends_runtime::seam::Seams;
-use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig, Start};
+use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig};
 use amends_store::{MemoryStore, Store as _, record};
 use async_trait::async_trait;
+
+use crate::echo;
 
 const DEFINITION: &str = "
 saga: once
@@ -45,15 +42,9 @@ impl ParticipantCaller for Locked {
 
 #[tokio::test]
 async fn a_participant_that_lets_nobody_in_is_called_seldom() {
-    let folder = tempfile::tempdir().expect("a folder");
     let (seams, clock) = (Seams::system(), Seams::system());
     let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
-    let echo = ParticipantName::parse("echo").expect("a name");
-    let participants = BTreeMap::from([(echo, crate::stale_epoch::descriptors(folder.path()))]);
-    let document = amends_definition::parse(DEFINITION, Format::Yaml, "once.saga.yaml").expect("a definition");
-    let body = Body::new(DEFINITION, Format::Yaml, &document, &participants).expect("descriptors");
-    let (namespace, name) = (Namespace::default_namespace(), DefinitionName::parse("once").expect("a name"));
-    store.put_definition(&namespace, &name, body.encode(), "test", Timestamp(1)).await.expect("registered");
+    echo::register(&*store, "once", DEFINITION, &["echo"]).await;
     let parts = NodeParts {
         config: RuntimeConfig::default(),
         store: store.clone(),
@@ -64,16 +55,7 @@ async fn a_participant_that_lets_nobody_in_is_called_seldom() {
         telemetry: Arc::default(),
     };
     let mut node = Node::start(parts).await;
-    let key = SagaKey { namespace, id: SagaId::parse("s").expect("an id") };
-    let start = Start {
-        key: key.clone(),
-        definition: name,
-        version: None,
-        input: Payload::json("{}"),
-        labels: Vec::new(),
-        principal: "test".to_owned(),
-        traceparent: String::new(),
-    };
+    let (key, start) = (echo::key("s"), echo::start_of("s", "once", "{}"));
     // Before it is there: as soon as it waits for long it leaves memory, and its progress is told to nobody new.
     let mut progress = node.coordinator().watch(&key).await.expect("its owner is here");
     node.coordinator().start(start).await.expect("accepted");
