@@ -243,7 +243,7 @@ def write_table(path, rows, finds):
         "# Planted bugs",
         "",
         f"Written by `make mutants`: {len(names)} bugs, each picked at run time in one build, {len(rows)} hunts. Every hunter named here",
-        "caught its bug, and passes with nothing planted.",
+        "was seen to catch its bug.",
         "",
         f"Mean seeds: how many random runs of the simulation it took to find the bug, over {finds} finds, each from seeds that none before",
         "has used; fewer finds where one takes long, and then the table says so. Other tiers have no seeds: their tests fail at once.",
