@@ -50,7 +50,7 @@ TIERS = [
     ("participants/sdk", "participant SDK"),
 ]
 # One test, or one find by the simulation: longer means that it hangs, or that the bug isn't found.
-SECONDS_MAX = 600
+SECONDS_MAX = 1200
 
 
 def features():
