@@ -121,6 +121,8 @@ fn set_breaker(directory: &Directory, mode: BreakerMode) {
     for (_, name) in DEFINITIONS {
         let endpoint = Endpoint::parse("http://echo:1").expect("an address");
         let mut registration = Registration::new(vec![endpoint], false, Codes::new(), None).expect("a registration");
+        // What is measured is the coordinator, not how gently it treats participants.
+        registration.limits.concurrency = 100_000;
         if name == "slow" {
             registration.limits.breaker = mode;
         }
@@ -231,19 +233,18 @@ pub(crate) struct World {
 impl World {
     /// The breaker of the participant that the many wait for is held open.
     pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Held).await
+        Self::with(store, BreakerMode::Held, usize::try_from(awake_max()).expect("64 bits")).await
     }
 
     /// All participants can be called.
     pub(crate) async fn open_on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Auto).await
+        Self::with(store, BreakerMode::Auto, RuntimeConfig::default().awake_max).await
     }
 
-    async fn with(store: Arc<dyn Store>, breaker: BreakerMode) -> Self {
+    async fn with(store: Arc<dyn Store>, breaker: BreakerMode, awake_max: usize) -> Self {
         register(&*store).await;
         let (directory, echo) = (Arc::new(Directory::new()), Arc::new(Echo::default()));
         set_breaker(&directory, breaker);
-        let awake_max = usize::try_from(awake_max()).expect("64 bits");
         let node = Node::start(NodeParts {
             config: RuntimeConfig { node: "node".to_owned(), awake_max, ..RuntimeConfig::default() },
             store,
