@@ -135,5 +135,5 @@ async fn soak_on_the_embedded_store() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn soak_on_redis() {
-    soak("redis", Some(Server::start(&Settings::strict()))).await;
+    soak("redis", Some(Server::start(&Settings::strict().with("maxmemory", "4gb")))).await;
 }

@@ -18,7 +18,7 @@ use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, Part
 use amends_runtime::seam::Seams;
 use amends_runtime::{Alone, Node, NodeParts, RequestError, RuntimeConfig, Start, Waits};
 use amends_store::conformance::support::Owner;
-use amends_store::{MemoryStore, ShardId, Store, StoredSaga, record};
+use amends_store::{Commit, CommitError, MemoryStore, ShardId, Store, StoredSaga, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -177,13 +177,27 @@ async fn fill(store: &dyn Store, sagas: u64, state_of: impl Fn(u64, &mut SagaSta
         commit.history.clone_from(&history);
         commits.push(commit);
         if commits.len() == 512 || number + 1 == sagas {
-            let answers = store.commit(std::mem::take(&mut commits)).await;
-            assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|answer| answer.is_err()));
+            write(store, std::mem::take(&mut commits)).await;
         }
     }
     for lease in owner.leases {
         store.release(lease).await.expect("given back");
     }
+}
+
+/// Again where it is open whether they were written: a repeat is known by its op id.
+async fn write(store: &dyn Store, commits: Vec<Commit>) {
+    for _ in 0..60 {
+        let answers = store.commit(commits.clone()).await;
+        if answers.iter().all(Result::is_ok) {
+            return;
+        }
+        let written = answers.iter().filter(|answer| answer.is_ok()).count();
+        let open = answers.iter().filter(|answer| matches!(answer, Err(CommitError::Ambiguous(_)))).count();
+        assert_eq!(written + open, answers.len(), "{:?}", answers.iter().find(|answer| answer.is_err()));
+        sleep(Duration::from_secs(1)).await;
+    }
+    panic!("the store doesn't answer");
 }
 
 /// So many have been begun in each millisecond, the last one now.
