@@ -11,12 +11,13 @@ RUNS ?= 20000
 FINDS ?= 10
 CHAOS_SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d " ")
 CHAOS_SAGAS ?= 20000
+SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 300
 FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 BENCH_ALL ?= --in-flight 1,64,256,1024 --steps 3,30 --shape sequence,parallel --ends completed,compensated,mixed --open 0.5,0.8
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale scale overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale scale soak overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -82,8 +83,13 @@ search-scale: ## a million finished and 100,000 open sagas on SQLite and on Redi
 	$(CARGO) test --locked --release -p amends-store --test it scale -- --nocapture --test-threads=1
 
 scale: ## a million open sagas that wait, and 100,000 in flight, on SQLite and on Redis: memory, new sagas, moving again; fails above the limits
-	AMENDS_SCALE_WAITING=$(or $(SCALE_WAITING),1000000) AMENDS_SCALE_IN_FLIGHT=$(or $(SCALE_IN_FLIGHT),100000) AMENDS_SCALE_SECONDS=20 AMENDS_SCALE_ASSERT=1 \
+	AMENDS_SCALE_WAITING=$(or $(SCALE_WAITING),1000000) AMENDS_SCALE_IN_FLIGHT=$(or $(SCALE_IN_FLIGHT),100000) AMENDS_SCALE_SECONDS=20 AMENDS_SCALE_AWAKE=256 AMENDS_SCALE_ASSERT=1 \
 	$(CARGO) test --locked --release -p amends-runtime --test it scale:: -- --nocapture --test-threads=1
+
+soak: ## SOAK_MINUTES=30 at half of what was reached, on SQLite and on Redis: memory, descriptors and keys, plotted; fails where they grow
+	$(CARGO) build --locked --release -p amends
+	AMENDS_SOAK_MINUTES=$(SOAK_MINUTES) AMENDS_SOAK_RESULTS=$(CURDIR)/coordinator/docs \
+	$(CARGO) test --locked --release -p amends-e2e --test it soak_ -- --nocapture --test-threads=1
 
 overload: ## twice as many starts as can be carried out, then as before: fails if something is lost or waiting stays long
 	AMENDS_OVERLOAD_SECONDS=60 AMENDS_OVERLOAD_ASSERT=1 \

@@ -30,4 +30,5 @@ mod redis_trouble;
 mod restoring;
 mod rolling;
 mod shop;
+mod soak;
 mod transfer;

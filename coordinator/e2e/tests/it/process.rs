@@ -108,6 +108,11 @@ impl Process {
         Endpoint::from_shared(format!("http://{}", self.address)).expect("an address").connect_lazy()
     }
 
+    /// Its number while it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap_or_else(|| panic!("{} isn't running", self.name)).id()
+    }
+
     /// `kill -9`
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

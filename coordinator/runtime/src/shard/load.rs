@@ -19,8 +19,9 @@ use super::owner::{Ended, Owner};
 use super::resident::{Resident, Work};
 use super::supervise::{Shared, TRY_AGAIN};
 
-/// Sagas per page of a scan.
-const PAGE: usize = 256;
+/// Sagas per page of a scan. All shards of a node take theirs in at once, a page in one go: before each has had its turn, leases must
+/// have been renewed, also where there is a tenth of a processor left.
+const PAGE: usize = 64;
 
 /// A scan waits while so many commits are under way: what was taken over is written before more of it is read, so that a
 /// million sagas aren't in memory at once.

@@ -93,6 +93,11 @@ fn sqlite(folder: &tempfile::TempDir, name: &str) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(options).expect("opened"))
 }
 
+/// With room for a million.
+fn redis_server() -> Server {
+    Server::start(&Settings::strict().with("maxmemory", "8gb"))
+}
+
 async fn redis(server: &Server) -> Arc<dyn Store> {
     let address = Address::parse(&server.url()).expect("an address");
     let options = RedisOptions { shards: Some(SHARDS), ..RedisOptions::new(address) };
@@ -107,7 +112,7 @@ async fn many_sagas_wait_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sagas_wait_on_redis() {
-    let (empty, full) = (Server::start(&Settings::strict()), Server::start(&Settings::strict()));
+    let (empty, full) = (redis_server(), redis_server());
     many_wait("redis", redis(&empty).await, redis(&full).await).await;
 }
 
@@ -119,6 +124,6 @@ async fn many_sagas_in_flight_move_again_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sagas_in_flight_move_again_on_redis() {
-    let server = Server::start(&Settings::strict());
+    let server = redis_server();
     many_in_flight("redis", redis(&server).await).await;
 }

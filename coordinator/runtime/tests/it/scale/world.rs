@@ -16,7 +16,7 @@ use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, Part
 use amends_runtime::seam::Seams;
 use amends_runtime::{Alone, Node, NodeParts, RequestError, RuntimeConfig, Start, Waits};
 use amends_store::conformance::support::Owner;
-use amends_store::{MemoryStore, ShardId, Store, StoredSaga, record};
+use amends_store::{Commit, CommitError, MemoryStore, ShardId, Store, StoredSaga, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -109,6 +109,8 @@ fn set_breaker(directory: &Directory, mode: BreakerMode) {
     for (_, name) in DEFINITIONS {
         let endpoint = Endpoint::parse("http://echo:1").expect("an address");
         let mut registration = Registration::new(vec![endpoint], false, Codes::new(), None).expect("a registration");
+        // What is measured is the coordinator, not how gently it treats participants.
+        registration.limits.concurrency = 100_000;
         if name == "slow" {
             registration.limits.breaker = mode;
         }
@@ -156,13 +158,27 @@ async fn fill(store: &dyn Store, sagas: u64, state_of: impl Fn(u64, &mut SagaSta
         commit.history.clone_from(&history);
         commits.push(commit);
         if commits.len() == 512 || number + 1 == sagas {
-            let answers = store.commit(std::mem::take(&mut commits)).await;
-            assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|answer| answer.is_err()));
+            write(store, std::mem::take(&mut commits)).await;
         }
     }
     for lease in owner.leases {
         store.release(lease).await.expect("given back");
     }
+}
+
+/// Again where it is open whether they were written: a repeat is known by its op id.
+async fn write(store: &dyn Store, commits: Vec<Commit>) {
+    for _ in 0..60 {
+        let answers = store.commit(commits.clone()).await;
+        if answers.iter().all(Result::is_ok) {
+            return;
+        }
+        let written = answers.iter().filter(|answer| answer.is_ok()).count();
+        let open = answers.iter().filter(|answer| matches!(answer, Err(CommitError::Ambiguous(_)))).count();
+        assert_eq!(written + open, answers.len(), "{:?}", answers.iter().find(|answer| answer.is_err()));
+        sleep(Duration::from_secs(1)).await;
+    }
+    panic!("the store doesn't answer");
 }
 
 /// So many have been begun in each millisecond, the last one now.
@@ -212,19 +228,18 @@ pub(crate) struct World {
 impl World {
     /// The breaker of the participant that the many wait for is held open.
     pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Held).await
+        Self::with(store, BreakerMode::Held, usize::try_from(awake_max()).expect("64 bits")).await
     }
 
     /// All participants can be called.
     pub(crate) async fn open_on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Auto).await
+        Self::with(store, BreakerMode::Auto, RuntimeConfig::default().awake_max).await
     }
 
-    async fn with(store: Arc<dyn Store>, breaker: BreakerMode) -> Self {
+    async fn with(store: Arc<dyn Store>, breaker: BreakerMode, awake_max: usize) -> Self {
         register(&*store).await;
         let (directory, echo) = (Arc::new(Directory::new()), Arc::new(Echo::default()));
         set_breaker(&directory, breaker);
-        let awake_max = usize::try_from(awake_max()).expect("64 bits");
         let node = Node::start(NodeParts {
             config: RuntimeConfig { node: "node".to_owned(), awake_max, ..RuntimeConfig::default() },
             store,
