@@ -17,7 +17,7 @@ FUZZ_REQUESTS ?= 5000
 HTTP_FUZZ ?= 60
 BENCH_ALL ?= --in-flight 1,64,256,1024 --steps 3,30 --shape sequence,parallel --ends completed,compensated,mixed --open 0.5,0.8
 
-.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-store stress stress-redis takeover rolling deploy search-scale scale soak overload fuzz fuzz-rpc fuzz-http hour tools screens clean
+.PHONY: help build demo test check fix lint fmt deny unit editor mutants sim chaos sim-exhaustive model bench bench-smoke bench-micro bench-store stress stress-redis takeover rolling deploy search-scale scale soak overload fuzz fuzz-rpc fuzz-http hour tools screens clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -124,6 +124,10 @@ bench: ## all that coordinator/BENCHMARKS.md shows, on both stores: about an hou
 	$(CARGO) build --locked --release -p amends
 	target/release/amends bench $(BENCH_ALL) $(ARGS)
 	PATH="$$PATH:target/tools" target/release/amends bench --store redis $(BENCH_ALL) $(ARGS)
+
+bench-micro: ## what the state machine, records and expressions cost by themselves. ARGS="-- saga": only those
+	$(CARGO) bench --locked -p amends-engine -p amends-definition --bench transitions --bench expressions $(ARGS)
+	$(CARGO) bench --locked -p amends-store --features conformance --bench records $(ARGS)
 
 bench-store: ## transitions/s of the store alone, by batch and by callers. STORE=redis: on a Redis of its own
 	$(CARGO) run --locked --release -p amends-store --features conformance --example speed -- $(STORE)

@@ -37,4 +37,4 @@ pub mod time;
 pub mod why;
 
 pub use apply::{Applied, Attempt, Changed, Ignored, IllegalEvent, apply, apply_admitting, begin};
-pub use outstanding::{next_due, next_due_beside, outstanding, unprepared};
+pub use outstanding::{is_calling, next_due, next_due_beside, outstanding, unprepared};

@@ -18,44 +18,49 @@ pub(crate) const OPERATIONS: [Operation; 4] =
 
 /// Everything that should be under way. Whoever drives the saga starts what isn't yet.
 pub fn outstanding(saga: &Saga) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if saga.state.phase.is_terminal() {
-        return effects;
-    }
-    for step in saga.definition.indices() {
-        for operation in OPERATIONS {
-            let state = saga.operation(step, operation);
-            match state.status {
-                OperationStatus::InFlight { deadline } => effects.push(Effect::Call {
-                    step,
-                    operation,
-                    attempt: state.attempt,
-                    deadline,
-                    expects_succeeded: expects_succeeded(saga, step, operation),
-                }),
-                OperationStatus::Ready if !saga.is_parked() => effects.push(Effect::Prepare { step, operation }),
-                OperationStatus::Ready
-                | OperationStatus::Idle
-                | OperationStatus::Retry { .. }
-                | OperationStatus::Asking
-                | OperationStatus::Pending { .. }
-                | OperationStatus::Succeeded
-                | OperationStatus::Rejected
-                | OperationStatus::GaveUp
-                | OperationStatus::Skipped(_)
-                | OperationStatus::Stuck { .. } => {}
-            }
-        }
-    }
-    effects
+    effects(saga).collect()
 }
 
 /// The first request that is to be prepared before this state may be committed.
 pub fn unprepared(saga: &Saga) -> Option<(StepIndex, Operation)> {
-    outstanding(saga).into_iter().find_map(|effect| match effect {
+    effects(saga).find_map(|effect| match effect {
         Effect::Prepare { step, operation } => Some((step, operation)),
         Effect::Call { .. } => None,
     })
+}
+
+/// Whether any call should be under way.
+pub fn is_calling(saga: &Saga) -> bool {
+    effects(saga).any(|effect| matches!(effect, Effect::Call { .. }))
+}
+
+fn effects(saga: &Saga) -> impl Iterator<Item = Effect> + '_ {
+    let steps = saga.definition.indices().filter(move |_| !saga.state.phase.is_terminal());
+    steps.flat_map(move |step| OPERATIONS.into_iter().filter_map(move |operation| effect(saga, step, operation)))
+}
+
+fn effect(saga: &Saga, step: StepIndex, operation: Operation) -> Option<Effect> {
+    let state = saga.operation(step, operation);
+    match state.status {
+        OperationStatus::InFlight { deadline } => Some(Effect::Call {
+            step,
+            operation,
+            attempt: state.attempt,
+            deadline,
+            expects_succeeded: expects_succeeded(saga, step, operation),
+        }),
+        OperationStatus::Ready if !saga.is_parked() => Some(Effect::Prepare { step, operation }),
+        OperationStatus::Ready
+        | OperationStatus::Idle
+        | OperationStatus::Retry { .. }
+        | OperationStatus::Asking
+        | OperationStatus::Pending { .. }
+        | OperationStatus::Succeeded
+        | OperationStatus::Rejected
+        | OperationStatus::GaveUp
+        | OperationStatus::Skipped(_)
+        | OperationStatus::Stuck { .. } => None,
+    }
 }
 
 fn expects_succeeded(saga: &Saga, step: StepIndex, operation: Operation) -> bool {
@@ -99,7 +104,7 @@ pub fn next_due_beside(saga: &Saga, is_held: impl Fn(StepIndex, Operation) -> bo
 
 fn timers(saga: &Saga, timer: impl Fn(&Saga, StepIndex, Operation) -> Option<Timestamp>) -> Option<Timestamp> {
     let steps = saga.definition.indices();
-    steps.flat_map(|step| OPERATIONS.map(|operation| timer(saga, step, operation))).flatten().min()
+    steps.flat_map(move |step| OPERATIONS.map(|operation| timer(saga, step, operation))).flatten().min()
 }
 
 fn waiting_until(saga: &Saga, step: StepIndex, operation: Operation) -> Option<Timestamp> {

@@ -193,8 +193,8 @@ pub struct Decision {
 /// Everything about a saga that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SagaState {
-    /// What is fixed.
-    pub head: SagaHead,
+    /// What is fixed. Shared by all copies of the state, of which every turn makes some.
+    pub head: Arc<SagaHead>,
     /// +1 at every committed change; the basis of every compare-and-set. Set by whoever commits; 0 before the first commit.
     pub revision: u64,
     /// How many history entries there are; numbers the next one.
@@ -253,7 +253,7 @@ impl Saga {
     pub fn resume(state: SagaState, definition: Arc<Definition>) -> Result<Self, Mismatch> {
         let expected = definition.steps().len();
         if state.steps.len() != expected {
-            return Err(Mismatch { key: state.head.key, steps: state.steps.len(), expected });
+            return Err(Mismatch { key: state.head.key.clone(), steps: state.steps.len(), expected });
         }
         Ok(Self { definition, state })
     }

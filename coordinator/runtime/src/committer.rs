@@ -1,7 +1,8 @@
 //! Group commit: while one batch is being made durable, the next collects.
 //!
-//! One loop for all shards of a node, because one fsync can serve them all. It decides nothing and keeps nothing. Invariant:
-//! every commit is answered exactly once, to the shard that sent it, or the shard is gone.
+//! One loop for all shards of a node, because one fsync can serve them all. It decides nothing and keeps nothing. Invariants:
+//! every commit is answered exactly once, to the shard that sent it, or the shard is gone; a group or append is begun only after
+//! the one before it was answered, because `cluster/marks.rs` takes a shard's number that comes out of order for a loss.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ use crate::holds::Holds;
 use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Seams, sleep};
-use crate::shard::{Request, StartRequest, Waits};
+use crate::shard::{Request, Rest, StartRequest, Waits};
 use crate::snapshot::Snapshot;
 use crate::stored::{Revived, revive, revive_state};
 use crate::telemetry::{Telemetry, TraceContext};
@@ -152,6 +152,29 @@ pub struct Progress {
     pub revision: u64,
     /// The saga as it made it, where it has ended or is stuck.
     pub at_rest: Option<Arc<Snapshot>>,
+}
+
+/// A saga whose end was waited for from its start on.
+#[derive(Debug)]
+pub struct Awaited {
+    coordinator: Coordinator,
+    key: SagaKey,
+    resting: oneshot::Receiver<Arc<Snapshot>>,
+}
+
+impl Awaited {
+    /// Waits until it has ended or is stuck, at most `patience`; gives it as it stands then.
+    pub async fn wait(self, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
+        let Self { coordinator, key, resting } = self;
+        let rests = async {
+            match resting.await {
+                Ok(snapshot) => Ok(snapshot),
+                // Its owner has let go of it, or it was there already: it is looked for.
+                Err(_) => coordinator.rests(&key).await,
+            }
+        };
+        coordinator.at_most(patience, &key, rests).await
+    }
 }
 
 /// Whether nothing moves a saga with this status but a person, or nothing at all.
@@ -282,6 +305,18 @@ impl Coordinator {
 
     /// Starts a saga, durably. The same key, definition name and input give the saga that is there already, unchanged.
     pub async fn start(&self, start: Start) -> Result<Answered, RequestError> {
+        self.start_telling(start, None).await
+    }
+
+    /// [`Self::start`] for whoever waits for the saga's end: they are woken once, not at every commit.
+    pub async fn start_awaited(&self, start: Start) -> Result<(Answered, Awaited), RequestError> {
+        let (rest, resting) = oneshot::channel();
+        let (coordinator, key) = (self.clone(), start.key.clone());
+        let answered = self.start_telling(start, Some(rest)).await?;
+        Ok((answered, Awaited { coordinator, key, resting }))
+    }
+
+    async fn start_telling(&self, start: Start, rest: Option<Rest>) -> Result<Answered, RequestError> {
         let limit = self.inner.config.input_bytes_max;
         if start.input.bytes.len() > limit {
             let size = start.input.bytes.len();
@@ -294,12 +329,12 @@ impl Coordinator {
             Err(error @ RequestError::Deprecated { .. }) => return self.repeated(&start).await.ok_or(error),
             Err(error) => return Err(error),
         };
-        let labels = match check_start(&start, &compiled) {
-            Ok(labels) => labels,
+        let (input, labels) = match check_start(&start, &compiled) {
+            Ok(checked) => checked,
             // A newer version may ask for more; a saga that is there already stays on the one that it began with.
             Err(error) => return self.repeated(&start).await.ok_or(error),
         };
-        let head = SagaHead {
+        let head = Arc::new(SagaHead {
             key: start.key.clone(),
             definition: start.definition,
             version: compiled.engine().version(),
@@ -307,9 +342,9 @@ impl Coordinator {
             labels,
             principal: start.principal,
             traceparent: self.traced(&start.key, start.traceparent),
-        };
+        });
         let (reply, answer) = oneshot::channel();
-        let request = StartRequest { head, compiled, input: start.input, reply };
+        let request = StartRequest { head, compiled, value: input, input: start.input, reply, rest };
         self.send(&start.key, Request::Start(Box::new(request)))?;
         wait_for(answer).await
     }
@@ -409,8 +444,17 @@ impl Coordinator {
 
     /// Waits until a saga has ended or is stuck, at most `patience`; gives it as it stands then.
     pub async fn wait(&self, key: &SagaKey, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
-        // Where time runs out, what is committed is the answer.
-        match tokio::time::timeout(patience, self.rests(key)).await {
+        self.at_most(patience, key, self.rests(key)).await
+    }
+
+    /// Where time runs out, what is committed is the answer.
+    async fn at_most(
+        &self,
+        patience: Duration,
+        key: &SagaKey,
+        rests: impl Future<Output = Result<Arc<Snapshot>, RequestError>>,
+    ) -> Result<Arc<Snapshot>, RequestError> {
+        match tokio::time::timeout(patience, rests).await {
             Ok(rests) => rests,
             Err(_) => self.get(key).await,
         }
@@ -531,14 +575,17 @@ fn stuck_operation(snapshot: &Snapshot, step: StepIndex) -> Operation {
     stuck.or_else(waiting).copied().unwrap_or(Operation::Action)
 }
 
-/// Checks the input against the definition's schema, and gives the labels: the caller's, and the definition's, which win.
-fn check_start(start: &Start, compiled: &Compiled) -> Result<Vec<(String, String)>, RequestError> {
+/// An input as expressions see it, and labels.
+type Checked = (serde_json::Value, Vec<(String, String)>);
+
+/// Checks the input against the definition's schema, and gives it with the labels: the caller's, and the definition's, which win.
+fn check_start(start: &Start, compiled: &Compiled) -> Result<Checked, RequestError> {
     let bad = |error: &dyn std::error::Error| RequestError::BadInput(with_sources(error));
     let input = compiled.check_input(&start.input.bytes).map_err(|error| bad(&error))?;
     let own = compiled.labels(&input).map_err(|error| bad(&error))?;
     let mut labels: BTreeMap<String, String> = start.labels.iter().cloned().collect();
     labels.extend(own);
-    Ok(labels.into_iter().collect())
+    Ok((input, labels.into_iter().collect()))
 }
 
 async fn wait_for(answer: oneshot::Receiver<Result<Answered, RequestError>>) -> Result<Answered, RequestError> {

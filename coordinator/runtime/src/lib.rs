@@ -34,7 +34,7 @@ pub mod telemetry;
 
 pub use cluster::{Alone, Peers, Place, Word};
 pub use config::RuntimeConfig;
-pub use coordinator::{Answered, Ask, Coordinator, Listed, Progress, Reconciled, Said, Start};
+pub use coordinator::{Answered, Ask, Awaited, Coordinator, Listed, Progress, Reconciled, Said, Start};
 pub use error::{RequestError, UnreadableSaga};
 pub use node::{Node, NodeParts};
 pub use pattern::Pattern;

@@ -6,10 +6,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use amends_engine::time::Timestamp;
+
+/// Further than anything is waited for.
+const FAR: Duration = Duration::from_secs(86_400);
 
 /// Reads wall-clock time.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -129,6 +133,33 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Rings once it has been set. One that is set later than it rings anyway is left as it is, and rings early: setting it at every
+/// turn of a loop costs next to nothing, where a new timer at every turn would.
+#[derive(Debug)]
+pub struct Alarm(Pin<Box<tokio::time::Sleep>>);
+
+impl Alarm {
+    /// One that rings after so long.
+    pub fn after(duration: Duration) -> Self {
+        Self(Box::pin(tokio::time::sleep(duration)))
+    }
+
+    /// Makes sure that it rings after so long at the latest.
+    pub fn set(&mut self, duration: Duration) {
+        let now = tokio::time::Instant::now();
+        // What is too far away to be reckoned with is as good as never.
+        let at = now.checked_add(duration).unwrap_or_else(|| now + FAR);
+        if self.0.is_elapsed() || at < self.0.deadline() {
+            self.0.as_mut().reset(at);
+        }
+    }
+
+    /// Waits until it rings.
+    pub async fn rings(&mut self) {
+        self.0.as_mut().await;
     }
 }
 

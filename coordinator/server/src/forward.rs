@@ -17,9 +17,8 @@ use amends_engine::ids::SagaKey;
 use amends_proto::v1;
 use amends_runtime::{Coordinator, Place, RequestError};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, request};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -52,8 +51,11 @@ pub(crate) struct Forwarding {
 }
 
 /// Sends a request where it belongs.
-pub(crate) async fn forward(State(forwarding): State<Forwarding>, request: Request, next: Next) -> Response {
-    let Some(read) = reader(request.uri().path()) else { return next.run(request).await };
+pub(crate) async fn forward<A>(forwarding: &Forwarding, request: Request, next: impl Fn(Request) -> A) -> Response
+where
+    A: Future<Output = Response>,
+{
+    let Some(read) = reader(request.uri().path()) else { return next(request).await };
     let (parts, body) = request.into_parts();
     let (message, rest) = match read_whole(body, forwarding.bytes_max + PREFIX).await {
         Whole::Message(message) => (message, None),
@@ -62,14 +64,23 @@ pub(crate) async fn forward(State(forwarding): State<Forwarding>, request: Reque
     let key = message_of(&message).and_then(read);
     match (key, rest) {
         // The service says what is wrong with it.
-        (_, Some(body)) => next.run(Request::from_parts(parts, body)).await,
-        (None, None) => next.run(Request::from_parts(parts, Body::from(message))).await,
+        (_, Some(body)) => next(Request::from_parts(parts, body)).await,
+        (None, None) => next(Request::from_parts(parts, Body::from(message))).await,
         (Some(key), None) => forwarding.route(&key, parts, message, next).await,
     }
 }
 
 impl Forwarding {
-    async fn route(&self, key: &SagaKey, parts: request::Parts, message: Bytes, next: Next) -> Response {
+    async fn route<A>(
+        &self,
+        key: &SagaKey,
+        parts: request::Parts,
+        message: Bytes,
+        next: impl Fn(Request) -> A,
+    ) -> Response
+    where
+        A: Future<Output = Response>,
+    {
         let is_forwarded = parts.headers.contains_key(FORWARDED);
         let until = Instant::now() + PATIENCE;
         // Listening begins before looking, so that no change between the two is missed.
@@ -79,7 +90,7 @@ impl Forwarding {
             let answer = match self.coordinator.place(key) {
                 Place::Here | Place::Frozen(_) => {
                     let request = Request::from_parts(parts.clone(), Body::from(message.clone()));
-                    Some(next.clone().run(request).await)
+                    Some(next(request).await)
                 }
                 Place::At { address, .. } if !is_forwarded => self.send(key, &address, &parts, message.clone()).await,
                 Place::At { .. } | Place::Nowhere => None,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here depends on what the machine decides, only on how it keeps its books.
 
+use std::sync::Arc;
+
 use amends_engine::apply::Changed;
 use amends_engine::event::{Event, Verdict};
 use amends_engine::ids::Operation;
@@ -31,9 +33,9 @@ pub(super) fn check(before: &Saga, event: &Event, change: &Changed) -> Result<()
 
 fn head(before: &Saga, event: &Event, after: &Saga) -> Result<(), Violation> {
     let (was, is) = (&before.state, &after.state);
-    let mut fixed = was.head.clone();
+    let mut fixed = Arc::clone(&was.head);
     if matches!(event, Event::Repin(_)) {
-        fixed.version = is.head.version;
+        Arc::make_mut(&mut fixed).version = is.head.version;
     }
     if fixed != is.head || was.started_at != is.started_at || was.deadline != is.deadline {
         return fail(after, Rule::WrittenOnce, "what is fixed at the start changed");

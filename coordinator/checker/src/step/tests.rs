@@ -1,5 +1,7 @@
 //! Every rule about a change can fail: a real change, one thing bent, the rule that notices.
 
+use std::sync::Arc;
+
 use amends_engine::apply::Changed;
 use amends_engine::event::Event;
 use amends_engine::ids::Operation::{Action, Compensate, Confirm};
@@ -44,7 +46,10 @@ fn pivot_is_out() -> Saga {
 fn what_is_written_once_stays() {
     assert_eq!(held(|_| ()), None);
     assert_eq!(held(|changed| changed.saga.state.deadline = Timestamp(1)), Some(Rule::WrittenOnce));
-    assert_eq!(held(|changed| changed.saga.state.head.principal.push('x')), Some(Rule::WrittenOnce));
+    assert_eq!(
+        held(|changed| Arc::make_mut(&mut changed.saga.state.head).principal.push('x')),
+        Some(Rule::WrittenOnce)
+    );
     assert_eq!(held(|changed| changed.payloads.clear()), Some(Rule::WrittenOnce), "an output without its bytes");
     let other_request =
         |changed: &mut Changed| op(&mut changed.saga, HOLD, Action).request = Some(Digest::of(b"other"));

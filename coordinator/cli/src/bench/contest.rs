@@ -107,7 +107,7 @@ impl Contest<'_> {
         };
         let used = Used::by(&processes).since(&used_before);
         let counts = counts(redis).await?.zip(counts_before).map(|(after, before)| after.since(&before));
-        let commits = commits(&self.floor, &self.connection, side).await? - commits_before;
+        let commits = commits(&self.floor, &self.connection, side).await?.saturating_sub(commits_before);
         Ok(Sum { measured, used, redis: counts, commits })
     }
 

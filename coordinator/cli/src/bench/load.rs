@@ -181,7 +181,8 @@ where
     let mut measured = Measured::new(length)?;
     let mut under_way = JoinSet::new();
     for number in 0_u32.. {
-        let due = Duration::from_secs_f64(f64::from(number) / per_second);
+        // None that falls into the time: also where nothing was reached, of which every share is nothing.
+        let Ok(due) = Duration::try_from_secs_f64(f64::from(number) / per_second) else { break };
         if due >= length {
             break;
         }
@@ -221,5 +222,13 @@ mod tests {
         let unit = |number: u64| async move { if number % 10 == 9 { Err(()) } else { Ok(()) } };
         let measured = open(1000.0, Duration::from_millis(100), unit).await.expect("measured");
         assert_eq!((measured.done, measured.failed), (90, 10));
+    }
+
+    #[tokio::test]
+    async fn a_share_of_nothing_is_nothing() {
+        for per_second in [0.0, f64::MIN_POSITIVE, f64::NAN] {
+            let measured = open(per_second, Duration::from_millis(10), |_| async { Ok(()) }).await.expect("measured");
+            assert!(measured.done <= 1 && measured.failed == 0, "at {per_second} a second: {}", measured.done);
+        }
     }
 }

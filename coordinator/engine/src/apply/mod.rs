@@ -130,9 +130,9 @@ pub enum IllegalEvent {
 type Decided = Result<Option<Ignored>, IllegalEvent>;
 
 /// Starts a saga: its first state, with whatever can start at once asked for. Not committed yet.
-pub fn begin(head: SagaHead, definition: Arc<Definition>, input: Payload, now: Timestamp) -> Changed {
+pub fn begin(head: impl Into<Arc<SagaHead>>, definition: Arc<Definition>, input: Payload, now: Timestamp) -> Changed {
     let state = SagaState {
-        head,
+        head: head.into(),
         revision: 0,
         history_length: 0,
         phase: Phase::Running,

@@ -3,6 +3,8 @@
 //! Whether a move is allowed is said by `crate::repin`. Invariants: what is prepared stays prepared, what was called stays as it
 //! is; only what is stuck on an expression, or was parked for want of its definition, goes on because of the move (semantics A12).
 
+use std::sync::Arc;
+
 use crate::event::Repin;
 use crate::facts::Stuck;
 use crate::history::Change;
@@ -61,7 +63,7 @@ impl Turn {
             }
         }
         self.saga.state.steps.resize(repin.definition.steps().len());
-        self.saga.state.head.version = repin.definition.version();
+        Arc::make_mut(&mut self.saga.state.head).version = repin.definition.version();
         self.saga.definition = repin.definition.clone();
         let missing = StuckReason::DefinitionOrParticipantMissing;
         self.saga.state.parked.take_if(|parked| parked.reason == missing);

@@ -10,15 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use amends_tls::Application;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::Mutex;
 
 use super::dial::{ConnectError, Outgoing};
 use super::ejection::Health;
 use super::endpoint::Endpoint;
+use super::exchange::{self, Sender};
 use super::pools::Way;
 use super::trust::TlsSettings;
 use crate::error::with_sources;
@@ -30,9 +27,6 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// and the kernel takes a quarter of an hour to notice.
 const SILENT_CALLS_MAX: u32 = 3;
 
-/// Where requests are handed over to a connection.
-pub(super) type Sender = SendRequest<Full<Bytes>>;
-
 /// Connects, within [`CONNECT_TIME_MAX`]. Nothing is sent but the connection's own preface.
 pub(super) async fn connect(
     outgoing: &Outgoing,
@@ -41,7 +35,7 @@ pub(super) async fn connect(
 ) -> Result<Sender, ConnectError> {
     let connecting = async {
         let io = outgoing.open(endpoint, tls, Application::Grpc).await?;
-        http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.map_err(ConnectError::Handshake)
+        exchange::handshake(io).await.map_err(ConnectError::Http2)
     };
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, connecting).await;
     let (sender, driver) = connected.map_err(|_| ConnectError::NoAnswer(CONNECT_TIME_MAX))??;
@@ -60,26 +54,37 @@ pub(super) async fn connect(
 pub(super) struct Connection {
     /// For the request.
     pub(super) sender: Sender,
-    silent_calls: Arc<AtomicU32>,
+    /// For what came of it.
+    pub(super) pulse: Pulse,
 }
 
-impl Connection {
-    pub(super) fn new(sender: Sender) -> Self {
-        Self { sender, silent_calls: Arc::default() }
-    }
+/// How many calls in a row a connection gave no answer to. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pulse(Arc<AtomicU32>);
 
+impl Pulse {
     /// Tells that something came back from the other side.
     pub(super) fn heard(&self) {
-        self.silent_calls.store(0, Ordering::Relaxed);
+        self.0.store(0, Ordering::Relaxed);
     }
 
     /// Tells that a call's time ran out.
     pub(super) fn silent(&self) {
-        self.silent_calls.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && self.silent_calls.load(Ordering::Relaxed) < SILENT_CALLS_MAX
+    fn is_felt(&self) -> bool {
+        self.0.load(Ordering::Relaxed) < SILENT_CALLS_MAX
+    }
+}
+
+impl Connection {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self { sender, pulse: Pulse::default() }
+    }
+
+    fn is_usable(&mut self) -> bool {
+        !self.sender.is_closed() && self.pulse.is_felt()
     }
 }
 
@@ -130,8 +135,10 @@ impl Channel {
             (Err(_), Wait::Yes) => self.live.lock().await,
             (Err(_), Wait::No) => return Found::Busy,
         };
-        if let Some(connection) = live.as_ref().filter(|live| live.is_usable()) {
-            return Found::Connection(connection.clone());
+        if let Some(mut connection) = live.clone()
+            && connection.is_usable()
+        {
+            return Found::Connection(connection);
         }
         *live = None;
         if self.health.lock().unreached_because(seams.now()).is_some() {

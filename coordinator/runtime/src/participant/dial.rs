@@ -64,6 +64,9 @@ pub(super) enum ConnectError {
     /// HTTP can't begin.
     #[error("connected, but HTTP can't begin")]
     Handshake(#[source] hyper::Error),
+    /// HTTP/2 can't begin.
+    #[error("connected, but HTTP can't begin")]
+    Http2(#[source] h2::Error),
 }
 
 /// What all calls to participants are made with. Cheap to clone.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use amends_engine::time::Timestamp;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
 use hyper::body::Body;
 
 use super::code::Code;
@@ -24,6 +24,22 @@ use super::{Call, Reply, Status};
 
 /// Before every message: one byte that says whether it is compressed, four with its length.
 const PREFIX_LENGTH: usize = 5;
+
+/// Room for all headers of a call, so that their map needn't grow.
+const HEADERS: usize = 16;
+
+// Checked once, not at every call.
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+static SAGA_ID: HeaderName = HeaderName::from_static("amends-saga-id");
+static STEP: HeaderName = HeaderName::from_static("amends-step");
+static OPERATION: HeaderName = HeaderName::from_static("amends-operation");
+static ATTEMPT: HeaderName = HeaderName::from_static("amends-attempt");
+static EPOCH: HeaderName = HeaderName::from_static("amends-epoch");
+static KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static BEGUN: HeaderName = HeaderName::from_static("amends-saga-begun");
+static FLOOR: HeaderName = HeaderName::from_static("amends-floor");
+static EXPECTS: HeaderName = HeaderName::from_static("amends-expects");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request that can't be put on the wire.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +76,8 @@ pub(super) fn request(
     endpoint: &Endpoint,
     keys: &[SigningKey],
     now: Timestamp,
-) -> Result<Request<Full<Bytes>>, Unsendable> {
-    let request = post(endpoint, &call.path)?.header("grpc-timeout", grpc_timeout(call.timeout));
+) -> Result<Request<Bytes>, Unsendable> {
+    let request = post(endpoint, &call.path)?.header(&TIMEOUT, grpc_timeout(call.timeout));
     let request = sign(who_is_asking(request, call), keys, call, now);
     Ok(request.body(framed([&call.request])?)?)
 }
@@ -69,23 +85,23 @@ pub(super) fn request(
 /// Adds the headers that say for which attempt a call is made; the same over gRPC and HTTP.
 pub(super) fn who_is_asking(request: http::request::Builder, call: &Call) -> http::request::Builder {
     let mut request = request
-        .header("amends-saga-id", call.key.id.as_str())
-        .header("amends-step", call.step.as_str())
-        .header("amends-operation", call.operation.as_str())
-        .header("amends-attempt", call.attempt)
-        .header("amends-epoch", call.epoch)
-        .header("idempotency-key", call.idempotency_key());
+        .header(&SAGA_ID, call.key.id.as_str())
+        .header(&STEP, call.step.as_str())
+        .header(&OPERATION, HeaderValue::from_static(call.operation.as_str()))
+        .header(&ATTEMPT, call.attempt)
+        .header(&EPOCH, call.epoch)
+        .header(&KEY, call.idempotency_key());
     if !call.origin.floor.is_empty() {
-        request = request.header("amends-saga-begun", call.origin.begun.0).header("amends-floor", &*call.origin.floor);
+        request = request.header(&BEGUN, call.origin.begun.0).header(&FLOOR, &*call.origin.floor);
     }
     if call.expects_succeeded {
-        request = request.header("amends-expects", "succeeded");
+        request = request.header(&EXPECTS, HeaderValue::from_static("succeeded"));
     }
     // Tracing must not be what stops a saga: a trace context that can't stand in a header is left out.
     if let Ok(traceparent) = HeaderValue::from_str(&call.traceparent)
         && !traceparent.is_empty()
     {
-        request = request.header("traceparent", traceparent);
+        request = request.header(&TRACEPARENT, traceparent);
     }
     request
 }
@@ -95,7 +111,7 @@ pub(super) fn bare_request<'a>(
     endpoint: &Endpoint,
     path: &str,
     messages: impl IntoIterator<Item = &'a Bytes>,
-) -> Result<Request<Full<Bytes>>, Unsendable> {
+) -> Result<Request<Bytes>, Unsendable> {
     Ok(post(endpoint, path)?.body(framed(messages)?)?)
 }
 
@@ -103,13 +119,17 @@ fn post(endpoint: &Endpoint, path: &str) -> Result<http::request::Builder, http:
     // Put together from its parts, so that a path can never become part of the authority.
     let scheme = if endpoint.is_tls() { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(endpoint.authority()).path_and_query(path).build()?;
-    Ok(Request::post(uri)
-        .header(header::CONTENT_TYPE, "application/grpc")
-        .header(header::TE, "trailers")
-        .header(header::USER_AGENT, concat!("amends/", env!("CARGO_PKG_VERSION"))))
+    let mut request = Request::post(uri);
+    if let Some(headers) = request.headers_mut() {
+        headers.reserve(HEADERS);
+    }
+    Ok(request
+        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
+        .header(header::TE, HeaderValue::from_static("trailers"))
+        .header(header::USER_AGENT, HeaderValue::from_static(concat!("amends/", env!("CARGO_PKG_VERSION")))))
 }
 
-fn framed<'a>(messages: impl IntoIterator<Item = &'a Bytes>) -> Result<Full<Bytes>, Unsendable> {
+fn framed<'a>(messages: impl IntoIterator<Item = &'a Bytes>) -> Result<Bytes, Unsendable> {
     let mut buffer = BytesMut::new();
     for message in messages {
         let length = u32::try_from(message.len()).map_err(|_| Unsendable::TooLong(message.len()))?;
@@ -118,7 +138,7 @@ fn framed<'a>(messages: impl IntoIterator<Item = &'a Bytes>) -> Result<Full<Byte
         buffer.put_u32(length);
         buffer.put_slice(message);
     }
-    Ok(Full::new(buffer.freeze()))
+    Ok(buffer.freeze())
 }
 
 /// At most eight digits and a unit, as gRPC has it; the finest unit that fits, so that a short time isn't rounded to none.

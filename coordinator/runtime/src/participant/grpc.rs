@@ -1,22 +1,21 @@
 //! Calls participants over the network: picks an address, hands the request to its connection, and says what came of it.
 //!
 //! One attempt is one request at most: no library below retries, and neither does this. Invariant: once a request has been
-//! handed to a connection, [`Reply::NotSent`] needs proof, and there are two: the connection gives the request back
-//! unwritten, or the other side refuses the stream (`REFUSED_STREAM`), which HTTP/2 allows only before any processing.
+//! handed to a connection, [`Reply::NotSent`] needs proof, and there are two: the connection doesn't take the request, or the
+//! other side refuses the stream (`REFUSED_STREAM`), which HTTP/2 allows only before any processing.
 //! A `GOAWAY` is no proof here. What is on the wire is in `frame.rs`, the connections in `channel.rs`.
 
-use std::error::Error as _;
 use std::sync::Arc;
 
 use amends_engine::ids::{Namespace, ParticipantName};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
 
-use super::channel::{Channel, Connection, Found, Wait};
+use super::channel::{Channel, Connection, Found, Pulse, Wait};
 use super::dial::Outgoing;
 use super::directory::Directory;
+use super::exchange::Sender;
 use super::pools::{Picked, Pool, Pools, Way as _};
 use super::verdict::Verdict;
 use super::{Answer, Call, EndpointState, ParticipantCaller, Reply, frame};
@@ -60,9 +59,10 @@ impl GrpcCaller {
             Ok(request) => request,
             Err(error) => return Reply::NotSent(with_sources(&error)),
         };
-        progress.handed_to = Some((picked, connection.clone()));
-        let reply = exchange(connection.clone(), request, self.reply_bytes_max).await;
-        connection.heard();
+        let Connection { sender, pulse } = connection;
+        progress.handed_to = Some((picked, pulse.clone()));
+        let reply = exchange(sender, request, self.reply_bytes_max).await;
+        pulse.heard();
         reply
     }
 
@@ -114,8 +114,8 @@ impl ParticipantCaller for GrpcCaller {
         let outcome = tokio::time::timeout(call.timeout, self.attempt(&call, &pool, &mut progress)).await;
         let reply = outcome.unwrap_or_else(|_| match &progress.handed_to {
             None => Reply::NotSent("no connection within the attempt's time".to_owned()),
-            Some((_, connection)) => {
-                connection.silent();
+            Some((_, pulse)) => {
+                pulse.silent();
                 Reply::NoAnswer
             }
         });
@@ -130,78 +130,68 @@ impl ParticipantCaller for GrpcCaller {
 #[derive(Debug, Default)]
 struct Progress {
     endpoint: String,
-    handed_to: Option<(Picked<Channel>, Connection)>,
+    handed_to: Option<(Picked<Channel>, Pulse)>,
 }
 
 /// Sends the request and reads the answer. From here on nothing is certain without proof.
-async fn exchange(mut connection: Connection, request: Request<Full<Bytes>>, reply_bytes_max: usize) -> Reply {
-    match connection.sender.try_send_request(request).await {
-        Ok(response) => frame::read_unary(response, reply_bytes_max).await,
-        Err(failed) if failed.message().is_some() => {
-            Reply::NotSent(format!("the connection was lost before the request was written: {}", failed.error()))
+async fn exchange(mut sender: Sender, request: Request<Bytes>, reply_bytes_max: usize) -> Reply {
+    let answer = match sender.send(request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Reply::NotSent(format!("the connection was lost before the request was written: {error}"));
         }
-        Err(failed) if is_refused_stream(failed.error()) => {
+    };
+    match answer.await {
+        Ok(response) => frame::read_unary(response, reply_bytes_max).await,
+        Err(error) if is_refused_stream(&error) => {
             Reply::NotSent("the participant refused the stream before processing it".to_owned())
         }
-        Err(failed) => Reply::Broken(with_sources(failed.error())),
+        Err(error) => Reply::Broken(with_sources(&error)),
     }
 }
 
 /// Whether the other side says that it didn't look at the request (RFC 9113, section 8.7).
-fn is_refused_stream(error: &hyper::Error) -> bool {
-    let protocol = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    protocol.is_some_and(|error| {
-        error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
-    })
+fn is_refused_stream(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
-    use hyper::client::conn::http2;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
     use tokio::io::DuplexStream;
 
     use super::*;
-    use crate::participant::Endpoint;
+    use crate::participant::{Endpoint, exchange};
 
-    type Driver = http2::Connection<TokioIo<DuplexStream>, Full<Bytes>, TokioExecutor>;
+    type Driver = h2::client::Connection<DuplexStream, Bytes>;
 
     /// A connection whose driver is in the test's hand, and the other end of the wire.
-    async fn connection() -> (Connection, Driver, DuplexStream) {
+    async fn connection() -> (Sender, Driver, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await.unwrap();
-        (Connection::new(sender), driver, theirs)
+        let (sender, driver) = exchange::handshake(ours).await.unwrap();
+        (sender, driver, theirs)
     }
 
-    fn request() -> Request<Full<Bytes>> {
+    fn request() -> Request<Bytes> {
         let endpoint = Endpoint::parse("http://pay:1").unwrap();
         frame::bare_request(&endpoint, "/pay.v1.Pay/Charge", [&Bytes::from_static(b"\x08\x01")]).unwrap()
     }
 
     #[tokio::test]
-    async fn what_a_closed_connection_gives_back_was_not_sent() {
-        let (connection, driver, _theirs) = connection().await;
+    async fn what_a_closed_connection_doesnt_take_was_not_sent() {
+        let (sender, driver, _theirs) = connection().await;
         drop(driver);
-        assert!(matches!(exchange(connection, request(), 64).await, Reply::NotSent(_)));
-    }
-
-    #[tokio::test]
-    async fn what_waits_when_the_connection_closes_was_not_sent() {
-        let (connection, driver, _theirs) = connection().await;
-        let closing = async { drop(driver) };
-        let (reply, ()) = futures::join!(exchange(connection, request(), 64), closing);
-        assert!(matches!(reply, Reply::NotSent(_)), "{reply:?}");
+        assert!(matches!(exchange(sender, request(), 64).await, Reply::NotSent(_)));
     }
 
     #[tokio::test]
     async fn what_the_connection_has_taken_may_have_been_sent() {
-        let (connection, mut driver, theirs) = connection().await;
+        let (sender, mut driver, theirs) = connection().await;
         let closing = async {
             assert!((&mut driver).now_or_never().is_none(), "it has taken the request and waits for the answer");
             drop((driver, theirs));
         };
-        let (reply, ()) = futures::join!(exchange(connection, request(), 64), closing);
+        let (reply, ()) = futures::join!(exchange(sender, request(), 64), closing);
         assert!(matches!(reply, Reply::Broken(_)), "{reply:?}");
     }
 }

@@ -16,6 +16,7 @@ mod discovery;
 mod egress;
 mod ejection;
 mod endpoint;
+mod exchange;
 mod frame;
 mod grpc;
 mod http;

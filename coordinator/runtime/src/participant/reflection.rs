@@ -16,10 +16,11 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::channel::{self, Sender};
+use super::channel;
 use super::code::Code;
 use super::dial::Outgoing;
 use super::endpoint::Endpoint;
+use super::exchange::Sender;
 use super::frame::{self, Limits};
 use super::trust::TlsSettings;
 use super::{Reply, Status};
@@ -140,8 +141,8 @@ impl Asker<'_> {
         let messages: Vec<Bytes> = questions.iter().map(|question| question.request().encode_to_vec().into()).collect();
         let request = frame::bare_request(self.endpoint, self.path, &messages)
             .map_err(|error| Problem::Unreadable(with_sources(&error)))?;
-        let response = self.sender.clone().send_request(request).await;
-        let response = response.map_err(|error| Problem::Unreachable(with_sources(&error)))?;
+        let unreachable = |error: h2::Error| Problem::Unreachable(with_sources(&error));
+        let response = self.sender.clone().send(request).map_err(unreachable)?.await.map_err(unreachable)?;
         let limits = Limits { bytes: BYTES_MAX, messages: questions.len() };
         let answered = frame::read(response, limits).await.map_err(|reply| problem_of(&reply, questions))?;
         if answered.messages.len() < questions.len() {

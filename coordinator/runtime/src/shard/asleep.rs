@@ -55,11 +55,12 @@ impl Owner<'_> {
         let soon = self.context.seams.now() + SOON;
         let waits =
             |it: &Resident| it.calls.is_empty() && !it.admissions.may_go_any() && it.timer.is_none_or(|due| due > soon);
-        if !self.residents.get(key).is_some_and(waits) {
+        if !self.residents.get(key).is_some_and(|resident| waits(resident)) {
             return;
         }
         // Its place among the timers stays.
-        let Some(Resident { saga, admissions, timer, .. }) = self.residents.remove(key) else { return };
+        let Some(resident) = self.residents.remove(key) else { return };
+        let Resident { saga, admissions, timer, .. } = *resident;
         self.asleep.insert(key.clone(), Asleep::of(&saga, admissions, timer));
     }
 

@@ -87,7 +87,7 @@ impl Owner<'_> {
         let resident = self
             .residents
             .entry(key.clone())
-            .or_insert_with(|| Resident::new(loaded.saga, loaded.compiled, loaded.payloads));
+            .or_insert_with(|| Box::new(Resident::new(loaded.saga, loaded.compiled, loaded.payloads)));
         resident.admissions = admissions;
         resident.queue.push_back(Work::event(Event::Loaded));
         resident.queue.extend(waiting);

@@ -41,6 +41,7 @@ use crate::audit::Ticket;
 use crate::coordinator::{Answered, Progress};
 use crate::error::RequestError;
 use crate::participant::protection::{Permit, Who};
+use crate::snapshot::Snapshot;
 use crate::stored::Revived;
 
 pub(crate) use auditing::{LogEnd, NoteRequest};
@@ -52,13 +53,20 @@ pub use telling::Waits;
 /// Where the answer to a request goes.
 pub(crate) type Reply = oneshot::Sender<Result<Answered, RequestError>>;
 
+/// Where it is told once that a saga has ended or is stuck. Dropped where its owner lets go of it.
+pub(crate) type Rest = oneshot::Sender<Arc<Snapshot>>;
+
 /// A saga to be started: everything is checked, only durability is missing.
 #[derive(Debug)]
 pub(crate) struct StartRequest {
-    pub(crate) head: SagaHead,
+    pub(crate) head: Arc<SagaHead>,
     pub(crate) compiled: Arc<Compiled>,
+    /// The input as expressions see it.
+    pub(crate) value: serde_json::Value,
     pub(crate) input: Payload,
     pub(crate) reply: Reply,
+    /// Who waits for its end, if this is its first start.
+    pub(crate) rest: Option<Rest>,
 }
 
 /// What comes from outside; bounded, and read only after all that finishes work.

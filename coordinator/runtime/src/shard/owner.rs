@@ -21,7 +21,7 @@ use crate::committer::{Pending, Write};
 use crate::coordinator::Progress;
 use crate::error::RequestError;
 use crate::participant::protection::{Permit, Who};
-use crate::seam::Running;
+use crate::seam::{Alarm, Running};
 use crate::stored::report_unreadable;
 
 use super::admission::{Admissions, Door};
@@ -44,6 +44,9 @@ const HANDOVER: Duration = Duration::from_millis(250);
 /// The shortest time between two looks at one saga's timers.
 const TICK_MIN: Duration = Duration::from_millis(1);
 
+/// Most events that are handled before clock and lease are looked at again.
+const EVENTS_MAX: usize = 32;
+
 /// Why a tenure ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -62,7 +65,8 @@ pub(crate) enum Ended {
 pub(crate) struct Owner<'a> {
     pub(crate) context: &'a ShardContext,
     pub(crate) lease: Lease,
-    pub(crate) residents: BTreeMap<SagaKey, Resident>,
+    /// Boxed, because a map moves what is beside a place that is filled or emptied.
+    pub(crate) residents: BTreeMap<SagaKey, Box<Resident>>,
     /// What is kept of sagas that wait and aren't in memory.
     pub(super) asleep: BTreeMap<SagaKey, Asleep>,
     /// Work for sagas that are being read from the store.
@@ -96,8 +100,9 @@ pub(crate) struct Owner<'a> {
 }
 
 /// What the loop's `select!` names.
+#[expect(clippy::large_enum_variant, reason = "a request is moved once, from the queue to its handler")]
 enum Turn {
-    Own(ShardEvent),
+    Own,
     Asked(Request),
     Clock,
     Ordered(Order),
@@ -113,6 +118,8 @@ impl<'a> Owner<'a> {
     ) -> Ended {
         self.scan();
         self.open_log();
+        let mut alarm = Alarm::after(self.context.config.lease);
+        let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
             let now = self.context.seams.now();
             // At every turn, so that no flood of answers keeps the clock's turn, and with it the renewal, from coming.
@@ -124,16 +131,16 @@ impl<'a> Owner<'a> {
             if self.leaving.is_some_and(|until| self.has_settled(now >= until)) {
                 return Ended::Left;
             }
-            let wake = self.until_next_wake(now);
+            alarm.set(self.until_next_wake(now));
             let turn = tokio::select! {
                 biased;
-                Some(event) = own.recv() => Turn::Own(event),
+                1.. = own.recv_many(&mut events, EVENTS_MAX) => Turn::Own,
                 Some(request) = requests.recv(), if self.leaving.is_none() => Turn::Asked(request),
                 Ok(()) = orders.changed(), if self.leaving.is_none() => Turn::Ordered(*orders.borrow_and_update()),
-                () = crate::seam::sleep(wake) => Turn::Clock,
+                () = alarm.rings() => Turn::Clock,
             };
             match turn {
-                Turn::Own(event) => self.own(event, now),
+                Turn::Own => self.own_all(&mut events, now),
                 Turn::Asked(request) => self.asked(request),
                 Turn::Clock => self.clock(),
                 Turn::Ordered(Order::Leave) => self.leave(now),
@@ -167,6 +174,16 @@ impl<'a> Owner<'a> {
         let leaving = self.leaving.filter(|until| *until > now);
         let wake = [timer, self.next_scan(), leaving, Some(lease)].into_iter().flatten().min();
         wake.map_or(self.context.config.lease, |wake| wake.since(now))
+    }
+
+    /// What comes after the tenure's end is as lost as what is still in the queue.
+    fn own_all(&mut self, events: &mut Vec<ShardEvent>, now: Timestamp) {
+        for event in events.drain(..) {
+            self.own(event, now);
+            if self.ended.is_some() {
+                return;
+            }
+        }
     }
 
     fn own(&mut self, event: ShardEvent, now: Timestamp) {
@@ -228,7 +245,7 @@ impl<'a> Owner<'a> {
             }
             Request::Note(note) => self.note(*note),
             Request::Watch { key, reply } => {
-                let now = self.residents.get(&key).and_then(Resident::progress);
+                let now = self.residents.get(&key).and_then(|resident| resident.progress());
                 let sender = self.watchers.entry(key).or_insert_with(|| watch::Sender::new(now));
                 // Whoever asked may have gone away.
                 let _ = reply.send(sender.subscribe());
@@ -259,7 +276,7 @@ impl<'a> Owner<'a> {
         }
     }
 
-    pub(crate) fn start(&mut self, start: StartRequest) {
+    pub(crate) fn start(&mut self, mut start: StartRequest) {
         let key = start.head.key.clone();
         if self.has(&key) {
             return self.work(&key, Work::Start(Box::new(start)));
@@ -271,8 +288,10 @@ impl<'a> Owner<'a> {
         }
         let now = self.context.seams.now();
         let begun = begin(start.head.clone(), start.compiled.engine().clone(), start.input.clone(), now);
-        let resident = Resident::new(begun.saga.clone(), start.compiled.clone(), BTreeMap::new());
-        self.residents.insert(key.clone(), resident);
+        let mut resident = Resident::new(begun.saga.clone(), start.compiled.clone(), BTreeMap::new());
+        resident.values.take_input(std::mem::take(&mut start.value));
+        resident.awaited = start.rest.take();
+        self.residents.insert(key.clone(), Box::new(resident));
         self.stage(&key, Change::begun(begun), vec![Work::Start(Box::new(start))], now);
     }
 
@@ -336,7 +355,7 @@ impl<'a> Owner<'a> {
         let Some(resident) = self.residents.get_mut(key) else { return };
         let door = Door::new(&self.context.shared, &self.events);
         let moved = resident.moved_to(&change, &self.context.shared.definitions);
-        let Resident { compiled, values, payloads, admissions, .. } = resident;
+        let Resident { compiled, values, payloads, admissions, .. } = resident.as_mut();
         let (mut anew, compiled) = (Values::default(), moved.as_ref().unwrap_or(compiled));
         let values = if moved.is_some() { &mut anew } else { values };
         change.prepare(compiled, values, payloads, now, &mut |attempt| admissions.admit(attempt, &door, now));
@@ -376,7 +395,8 @@ impl<'a> Owner<'a> {
                 }
             }
         }
-        resident.staged = Some(Staged { saga, payloads, works, is_start, differing, is_audited, written, moved });
+        let staged = Staged { saga, payloads, works, is_start, differing, is_audited, written, moved };
+        resident.staged = Some(Box::new(staged));
         let pending = Pending { commit, answer_to: self.events.clone() };
         self.commits += 1;
         if self.context.commits.send(Write::Commit(pending)).is_err() {
@@ -427,7 +447,7 @@ impl<'a> Owner<'a> {
         self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }))
     }
 
-    fn is_durable(&mut self, key: &SagaKey, staged: Staged) {
+    fn is_durable(&mut self, key: &SagaKey, staged: Box<Staged>) {
         let Some(resident) = self.residents.get_mut(key) else { return };
         resident.saga = staged.saga;
         resident.moves(staged.moved);
@@ -443,7 +463,7 @@ impl<'a> Owner<'a> {
         self.settle(key);
     }
 
-    fn not_committed(&mut self, key: &SagaKey, staged: Staged, error: &CommitError) {
+    fn not_committed(&mut self, key: &SagaKey, staged: Box<Staged>, error: &CommitError) {
         let shard = self.lease.shard.0;
         match Rejected::of(error, staged.is_audited) {
             Rejected::Behind => {
@@ -503,7 +523,8 @@ impl<'a> Owner<'a> {
     }
 
     fn notify(&mut self, key: &SagaKey) {
-        let Some(resident) = self.residents.get(key) else { return };
+        let Some(resident) = self.residents.get_mut(key) else { return };
+        resident.tell_at_rest();
         let Some(watcher) = self.watchers.get(key) else { return };
         watcher.send_replace(resident.progress());
         if watcher.receiver_count() == 0 || resident.saga.state.phase.is_terminal() {

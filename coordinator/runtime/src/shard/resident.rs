@@ -24,7 +24,7 @@ use crate::snapshot::Snapshot;
 
 use super::admission::Admissions;
 use super::turn::Change;
-use super::{Reply, StartRequest};
+use super::{Reply, Rest, StartRequest};
 
 /// Names one call: step, operation, attempt.
 pub(crate) type CallId = (StepIndex, Operation, u32);
@@ -118,7 +118,7 @@ pub(crate) struct Resident {
     /// Input and outputs as values, for expressions; filled when first needed.
     pub(crate) values: Values,
     /// The change under way.
-    pub(crate) staged: Option<Staged>,
+    pub(crate) staged: Option<Box<Staged>>,
     /// What waits for it.
     pub(crate) queue: VecDeque<Work>,
     /// Calls that were started and whose answer isn't durable yet.
@@ -127,6 +127,8 @@ pub(crate) struct Resident {
     pub(crate) timer: Option<Timestamp>,
     /// What it may call, and what it waits for.
     pub(crate) admissions: Admissions,
+    /// Who has waited for its end since its start.
+    pub(crate) awaited: Option<Rest>,
 }
 
 /// Parsed payloads.
@@ -138,6 +140,13 @@ pub(crate) struct Values {
     pub(crate) has_input: bool,
     /// Outputs of actions.
     pub(crate) outputs: BTreeMap<StepIndex, serde_json::Value>,
+}
+
+impl Values {
+    /// An input that was read already.
+    pub(crate) fn take_input(&mut self, input: serde_json::Value) {
+        (self.input, self.has_input) = (input, true);
+    }
 }
 
 impl Resident {
@@ -153,6 +162,7 @@ impl Resident {
             calls: BTreeMap::new(),
             timer: None,
             admissions: Admissions::default(),
+            awaited: None,
         }
     }
 
@@ -181,6 +191,17 @@ impl Resident {
         let revision = self.saga.state.revision;
         let at_rest = rests(standing::status(&self.saga)).then(|| self.snapshot());
         (revision > 0).then_some(Progress { revision, at_rest })
+    }
+
+    /// Tells whoever has waited since the start, where the saga has ended or is stuck.
+    pub(crate) fn tell_at_rest(&mut self) {
+        if self.awaited.is_some()
+            && rests(standing::status(&self.saga))
+            && let Some(awaited) = self.awaited.take()
+        {
+            // Whoever waited may have gone away; then nobody needs it.
+            let _ = awaited.send(self.snapshot());
+        }
     }
 
     /// Answers somebody with the saga as it is in the store.

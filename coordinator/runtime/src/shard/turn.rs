@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use amends_definition::{Compiled, Scope};
-use amends_engine::effect::Effect;
 use amends_engine::event::Event;
 use amends_engine::history::{self, HistoryEntry};
 use amends_engine::ids::{Operation, StepIndex};
@@ -16,7 +15,7 @@ use amends_engine::payload::{Payload, PayloadKey};
 use amends_engine::saga::{Saga, StuckReason};
 use amends_engine::standing;
 use amends_engine::time::Timestamp;
-use amends_engine::{Applied, Attempt, IllegalEvent, apply, apply_admitting, next_due, outstanding, unprepared};
+use amends_engine::{Applied, Attempt, IllegalEvent, apply, apply_admitting, is_calling, next_due, unprepared};
 use amends_store::{Commit, IndexRow, Lease, OpId, record};
 use std::time::Duration;
 
@@ -133,8 +132,7 @@ impl Change {
             fresh.or_else(|| stored.get(&key))
         };
         if !values.has_input {
-            values.input = find(PayloadKey::Input).map(parse).unwrap_or_default();
-            values.has_input = true;
+            values.take_input(find(PayloadKey::Input).map(parse).unwrap_or_default());
         }
         for step in reads {
             if values.outputs.contains_key(step) {
@@ -193,7 +191,7 @@ fn due(saga: &Saga) -> Option<Timestamp> {
     if planted::is("due_entry_left_out") {
         return None;
     }
-    if outstanding(saga).iter().any(|effect| matches!(effect, Effect::Call { .. })) {
+    if is_calling(saga) {
         return Some(saga.state.started_at);
     }
     next_due(saga)

@@ -4,7 +4,9 @@
 //! decides, so that a simulation with it replays like one without. Invariant: what is exported has the name, the labels
 //! and the help that `names.rs` says, and no other labels.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus_client::encoding::EncodeMetric as _;
 use prometheus_client::metrics::counter::Counter as Count;
@@ -28,17 +30,71 @@ fn registered(metric: &Metric) -> &'static str {
     metric.name.strip_suffix("_total").unwrap_or(metric.name)
 }
 
+/// The series of a family that were asked for, found by their values without making labels of them: what is counted is counted many
+/// times for every saga. There are as many as the family has.
+struct Known<M>(Arc<RwLock<Vec<OfValues<M>>>>);
+
+/// A series with the values of its labels.
+type OfValues<M> = (Box<[String]>, M);
+
+impl<M: Clone> Known<M> {
+    fn get(&self, values: &[&str], make: impl FnOnce() -> M) -> M {
+        if let Some(found) = self.find(values) {
+            return found;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match known.binary_search_by(|(of, _)| compare(of, values)) {
+            Ok(place) => known[place].1.clone(),
+            Err(place) => {
+                let made = make();
+                let of = values.iter().map(|value| (*value).to_owned()).collect();
+                known.insert(place, (of, made.clone()));
+                made
+            }
+        }
+    }
+
+    fn find(&self, values: &[&str]) -> Option<M> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let place = known.binary_search_by(|(of, _)| compare(of, values)).ok()?;
+        Some(known[place].1.clone())
+    }
+}
+
+fn compare(known: &[String], values: &[&str]) -> Ordering {
+    known.iter().map(String::as_str).cmp(values.iter().copied())
+}
+
+impl<M> Clone for Known<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> Default for Known<M> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<M> fmt::Debug for Known<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").finish_non_exhaustive()
+    }
+}
+
 /// Something that is counted as it happens.
 #[derive(Debug, Clone)]
 pub struct Counter {
     metric: Metric,
     family: Family<Labels, Count>,
+    known: Known<Count>,
 }
 
 impl Counter {
     /// Of this metric; the series of these label sets are there from the start, with 0.
     pub fn new(metric: Metric, known: &[&[&str]]) -> Self {
-        let counter = Self { metric, family: Family::default() };
+        let counter = Self { metric, family: Family::default(), known: Known::default() };
         for values in known {
             counter.add(values, 0);
         }
@@ -52,7 +108,8 @@ impl Counter {
 
     /// Counts so many more.
     pub fn add(&self, values: &[&str], by: u64) {
-        self.family.get_or_create(&labels(&self.metric, values)).inc_by(by);
+        let make = || self.family.get_or_create(&labels(&self.metric, values)).clone();
+        self.known.get(values, make).inc_by(by);
     }
 
     /// Has it exported.
@@ -76,13 +133,15 @@ impl MetricConstructor<Histogram> for Bounds {
 pub struct Timing {
     metric: Metric,
     family: Family<Labels, Histogram, Bounds>,
+    known: Known<Histogram>,
 }
 
 impl Timing {
     /// Of this metric; the series of these label sets are there from the start, empty.
     pub fn new(metric: Metric, known: &[&[&str]]) -> Self {
         let bounds = if let Kind::Histogram(bounds) = metric.kind { bounds } else { &[] };
-        let timing = Self { metric, family: Family::new_with_constructor(Bounds(bounds)) };
+        let family = Family::new_with_constructor(Bounds(bounds));
+        let timing = Self { metric, family, known: Known::default() };
         for values in known {
             drop(timing.family.get_or_create(&labels(&metric, values)));
         }
@@ -91,7 +150,8 @@ impl Timing {
 
     /// Adds one value.
     pub fn observe(&self, values: &[&str], value: f64) {
-        self.family.get_or_create(&labels(&self.metric, values)).observe(value);
+        let make = || self.family.get_or_create(&labels(&self.metric, values)).clone();
+        self.known.get(values, make).observe(value);
     }
 
     /// Has it exported.

@@ -3,7 +3,7 @@
 //! Invariant: every word that becomes a label comes from a closed list here or from a bounded one; a participant's own reason codes
 //! don't.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +26,9 @@ const NAMES_MAX: usize = 500;
 #[derive(Debug)]
 pub struct RuntimeMeters {
     names: Names,
-    /// Whose series are there: bounded, since their names are.
-    seen: Mutex<BTreeSet<String>>,
+    /// Whose series are there.
+    definitions: Seen,
+    operations: Seen,
     totals: Sums,
     started: Counter,
     ended: Counter,
@@ -67,6 +68,21 @@ struct Sums {
     force_stopped: AtomicU64,
 }
 
+/// Pairs that were seen: bounded, since their names are.
+#[derive(Debug, Default)]
+struct Seen(Mutex<BTreeMap<String, BTreeSet<String>>>);
+
+impl Seen {
+    /// Whether these two are seen together for the first time.
+    fn first(&self, whose: &str, what: &str) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(whose).is_some_and(|seen| seen.contains(what)) {
+            return false;
+        }
+        seen.entry(whose.to_owned()).or_default().insert(what.to_owned())
+    }
+}
+
 /// Which names have series of their own.
 #[derive(Debug)]
 pub struct Names {
@@ -86,7 +102,8 @@ impl Default for RuntimeMeters {
                 definitions: Bounded::new(NAMES_MAX),
                 participants: Bounded::new(NAMES_MAX),
             },
-            seen: Mutex::default(),
+            definitions: Seen::default(),
+            operations: Seen::default(),
             totals: Sums::default(),
             started: Counter::new(names::SAGAS_STARTED, &[]),
             ended: Counter::new(names::SAGAS_ENDED, &[]),
@@ -128,7 +145,8 @@ impl RuntimeMeters {
     pub fn register(&self, registry: &mut Registry) {
         let Self {
             names: _,
-            seen: _,
+            definitions: _,
+            operations: _,
             totals: _,
             started,
             ended,
@@ -163,18 +181,12 @@ impl RuntimeMeters {
         [namespaces.name(namespace.as_str()), definitions.name(definition.as_str())]
     }
 
-    /// Whether this is seen for the first time.
-    fn first(&self, what: &str) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        !seen.contains(what) && seen.insert(what.to_owned())
-    }
-
     /// A saga's first commit is durable.
     pub(crate) fn started(&self, namespace: &Namespace, definition: &DefinitionName) {
         let [namespace, definition] = self.pair(namespace, definition);
         self.started.one(&[namespace, definition]);
         self.totals.started.fetch_add(1, Ordering::Relaxed);
-        if !self.first(&format!("{namespace}/{definition}")) {
+        if !self.definitions.first(namespace, definition) {
             return;
         }
         // There from the first saga on, so that a rate of it can be taken when it matters.
@@ -219,7 +231,7 @@ impl RuntimeMeters {
         if attempt > 1 {
             self.retries.one(&[participant, operation]);
         }
-        if self.first(&format!("{participant} {operation}")) {
+        if self.operations.first(participant, operation) {
             // So that an alert on them has a 0 to rise from.
             for (outcome, code) in [("unknown", "UNAVAILABLE"), ("not_sent", "not_sent")] {
                 self.attempts.add(&[participant, operation, outcome, code], 0);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use amends_proto::v1;
 use amends_runtime::audit::{AuditResult, Ticket, accounting};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -35,19 +35,16 @@ const DENIED_BYTES_MAX: usize = 64 * 1024;
 const DENIED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Carries out a request, and accounts for it if its method is in the table.
-pub(crate) async fn account(
-    State((accounts, bytes_max)): State<(Accounts, usize)>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn account(accounts: &Accounts, bytes_max: usize, request: Request, next: Next) -> Response {
     let Some(row) = table::method(request.uri().path()) else { return next.run(request).await };
     if row.about.kind != SAGAS && request.headers().contains_key(FORWARDED) {
         // The node that it came from accounts for it: only what is about a saga is sent on before it comes here.
         return next.run(request).await;
     }
-    let work = accounts.work.clone();
+    let accounts = accounts.clone();
     // It is waited for, but not by whoever may go away.
-    let carried_out = work.spawn(async move { accounts.carry_out(row, bytes_max, request, next).await });
+    let carried_out =
+        accounts.work.clone().spawn(async move { accounts.carry_out(row, bytes_max, request, next).await });
     carried_out.await.unwrap_or_else(|_| Status::from(Refusal::Broken).into_http())
 }
 

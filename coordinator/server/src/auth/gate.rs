@@ -36,9 +36,12 @@ pub(crate) struct Gate {
 const UNKNOWN: Row = Row { path: "", needs: Needs::Name, about: About::Nothing, load: table::Load::Read };
 
 /// Lets a request of the API through, or refuses it.
-pub(crate) async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn gate<A>(gate: &Gate, request: Request, next: impl FnOnce(Request) -> A) -> Response
+where
+    A: Future<Output = Response>,
+{
     match gate.judge(request).await {
-        Ok((request, _pass)) => readable(next.run(request).await),
+        Ok((request, _pass)) => readable(next(request).await),
         Err(status) => status.into_http(),
     }
 }

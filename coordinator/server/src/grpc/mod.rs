@@ -49,7 +49,9 @@ use amends_proto::v1::sagas_server::{self, SagasServer};
 use amends_runtime::Coordinator;
 use amends_runtime::alerts::Alerts;
 use amends_runtime::participant::{Callers, Follower};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataMap;
@@ -168,28 +170,62 @@ pub(crate) fn routes(
         // Elsewhere there is no other node to hear, and nobody may pose as one.
         routes.add_service(PeersServer::new(api.clone()).max_decoding_message_size(PEER_BYTES_MAX));
     }
-    let mut routes = routes.routes().into_axum_router();
-    // Behind the forwarding: the node that carries a request out accounts for it.
-    let largest = limits.message_bytes.max(REGISTRATION_BYTES_MAX);
-    routes = routes.layer(from_fn_with_state((api.accounts.clone(), largest), account));
-    if is_shared {
+    let routes = routes.routes().into_axum_router();
+    let entrance = Entrance::new(api, limits, is_shared, requests);
+    Ok(routes.layer(from_fn_with_state(Arc::new(entrance), enter)).into())
+}
+
+/// What every request passes before its service. One layer of the router and not four: each costs every request a copy of all that is
+/// behind it.
+#[derive(Debug)]
+struct Entrance {
+    requests: Requests,
+    gate: Gate,
+    /// `None`: no other node may have a request's shard.
+    forwarding: Option<Forwarding>,
+    accounts: Accounts,
+    /// Largest request that is accounted for.
+    largest: usize,
+}
+
+impl Entrance {
+    fn new(api: &Api, limits: &LimitsConfig, is_shared: bool, requests: Requests) -> Self {
         let forwarding = Forwarding {
             coordinator: api.coordinator.clone(),
             channels: api.channels.clone(),
             auth: api.auth.clone(),
             bytes_max: limits.message_bytes,
         };
-        routes = routes.layer(from_fn_with_state(forwarding, forward));
+        let gate = Gate {
+            auth: api.auth.clone(),
+            door: api.door.clone(),
+            coordinator: api.coordinator.clone(),
+            limits: limits.clone(),
+            accounts: api.accounts.clone(),
+        };
+        Self {
+            requests,
+            gate,
+            forwarding: is_shared.then_some(forwarding),
+            accounts: api.accounts.clone(),
+            largest: limits.message_bytes.max(REGISTRATION_BYTES_MAX),
+        }
     }
-    let keeper = Gate {
-        auth: api.auth.clone(),
-        door: api.door.clone(),
-        coordinator: api.coordinator.clone(),
-        limits: limits.clone(),
-        accounts: api.accounts.clone(),
-    };
-    // The last one is the first to be passed.
-    Ok(routes.layer(from_fn_with_state(keeper, gate)).layer(from_fn_with_state(requests, count)).into())
+}
+
+async fn enter(State(entrance): State<Arc<Entrance>>, request: Request, next: Next) -> Response {
+    let Entrance { requests, gate: keeper, forwarding, accounts, largest } = entrance.as_ref();
+    // Behind the forwarding: the node that carries a request out accounts for it.
+    let carry_out = |request| account(accounts, *largest, request, next.clone());
+    count(requests, request, |request| {
+        gate(keeper, request, move |request| async move {
+            match forwarding {
+                Some(forwarding) => forward(forwarding, request, carry_out).await,
+                None => carry_out(request).await,
+            }
+        })
+    })
+    .await
 }
 
 /// Largest request that a service takes, by the name of the service.

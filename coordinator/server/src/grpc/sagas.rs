@@ -77,14 +77,19 @@ impl Api {
         let (principal, traceparent) = (caller::principal(&request)?, caller::traceparent(&request));
         let sight = Sight::of(&request)?;
         let (start, wait) = from_proto::start(request.into_inner(), principal, traceparent)?;
-        let key = start.key.clone();
         let starting = self.door.starting();
-        let accepted = self.coordinator.start(start).await?.snapshot;
+        let Some(patience) = wait else {
+            let accepted = self.coordinator.start(start).await?.snapshot;
+            starting.committed();
+            return Ok(sight.saga(self.show(&accepted)));
+        };
+        let key = start.key.clone();
+        let (accepted, awaited) = self.coordinator.start_awaited(start).await?;
+        let accepted = accepted.snapshot;
         starting.committed();
-        let Some(patience) = wait else { return Ok(sight.saga(self.show(&accepted))) };
         let waited = tokio::select! {
             biased;
-            waited = self.coordinator.wait(&key, patience) => waited,
+            waited = awaited.wait(patience) => waited,
             () = self.draining.cancelled() => self.coordinator.get(&key).await,
         };
         Ok(sight.saga(self.show(&waited.unwrap_or(accepted))))

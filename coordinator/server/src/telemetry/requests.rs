@@ -11,9 +11,8 @@ use std::time::Instant;
 
 use amends_runtime::telemetry::{Counter, Timing, names};
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::middleware::Next;
 use axum::response::Response;
 use prometheus_client::registry::Registry;
 use prost_reflect::DescriptorPool;
@@ -64,13 +63,16 @@ impl Requests {
 }
 
 /// Counts a request.
-pub(crate) async fn count(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+pub(crate) async fn count<A>(requests: &Requests, request: Request, next: impl FnOnce(Request) -> A) -> Response
+where
+    A: Future<Output = Response>,
+{
     if request.headers().contains_key(FORWARDED) {
-        return next.run(request).await;
+        return next(request).await;
     }
     let method = requests.method(request.uri().path()).to_owned();
-    let mut counted = Counted { requests, method, begun: Instant::now(), code: None };
-    let response = next.run(request).await;
+    let mut counted = Counted { requests: requests.clone(), method, begun: Instant::now(), code: None };
+    let response = next(request).await;
     counted.look(response.headers());
     response.map(|body| Body::new(CountedBody { body, counted }))
 }

@@ -63,7 +63,7 @@ pub fn state(key: &SagaKey, revision: u64) -> SagaState {
         traceparent: String::new(),
     };
     SagaState {
-        head,
+        head: head.into(),
         revision,
         history_length: revision,
         phase: Phase::Running,

@@ -175,7 +175,7 @@ pub(super) fn state() -> impl Strategy<Value = SagaState> {
             let (revision, history_length, late, nondeterministic) = numbers;
             let (deadline, started_at, updated_at, ended_at) = times;
             SagaState {
-                head,
+                head: head.into(),
                 revision,
                 history_length,
                 phase,

@@ -72,7 +72,7 @@ pub(super) fn full_state() -> SagaState {
     let (operator, condition) = (SkippedBy::Operator, SkippedBy::Condition);
     let stuck = OperationStatus::Stuck { reason: StuckReason::CompensationRefused, since: time(60) };
     SagaState {
-        head: head(),
+        head: head().into(),
         revision: 12,
         history_length: 34,
         phase: Phase::Compensating,
@@ -129,7 +129,7 @@ fn fresh_state() -> SagaState {
         ..OperationState::IDLE
     };
     SagaState {
-        head: SagaHead { labels: Vec::new(), traceparent: String::new(), ..head() },
+        head: SagaHead { labels: Vec::new(), traceparent: String::new(), ..head() }.into(),
         revision: 1,
         history_length: 1,
         phase: Phase::Running,

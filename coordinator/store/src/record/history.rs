@@ -12,8 +12,11 @@ use amends_engine::saga::StuckReason;
 use amends_engine::time::Timestamp;
 use prost::Message;
 
-use super::parts::{ByRecord, CauseRecord, digest_bytes, optional_digest, required, step_index};
+#[cfg(test)]
+use super::parts::digest_bytes;
+use super::parts::{ByRecord, CauseRecord, optional_digest, required, step_index};
 use super::tags::Tagged;
+use super::writer::Writer;
 use super::{RecordError, RecordedEntry};
 use crate::contract::Epoch;
 
@@ -72,6 +75,41 @@ struct CallRecord {
     reply: Option<Vec<u8>>,
 }
 
+/// About as long as an entry is.
+pub(super) const LENGTH: usize = 256;
+
+/// Writes the message of an entry.
+pub(super) fn write(entry: &HistoryEntry, (node, epoch, revision): (&str, Epoch, u64), to: &mut Writer) {
+    let (change, detail, cause) = change_parts(&entry.change);
+    to.number(1, entry.sequence);
+    to.number(2, entry.at.0);
+    to.number(3, change);
+    to.number(4, detail);
+    to.message(5, cause.as_ref());
+    to.some_number(6, entry.step.map(|step| step.0));
+    to.some_number(7, entry.operation.map(Operation::tag));
+    to.some_number(8, entry.attempt);
+    to.text(9, &entry.why.code);
+    to.text(10, &entry.why.message);
+    if let Some(call) = &entry.call {
+        to.nested(11, |to| {
+            to.number(1, call.started_at.0);
+            to.number(2, call.duration.as_secs());
+            to.number(3, call.duration.subsec_nanos());
+            to.text(4, &call.endpoint);
+            to.text(5, &call.trace_id);
+            to.digest(6, call.reply.as_ref());
+        });
+    }
+    to.digest(12, entry.request.as_ref());
+    to.some_number(13, entry.next_due.map(|due| due.0));
+    to.message(14, entry.by.as_ref().map(ByRecord::from).as_ref());
+    to.text(15, node);
+    to.number(16, epoch.0);
+    to.number(17, revision);
+}
+
+#[cfg(test)]
 impl HistoryRecord {
     /// The message of this entry.
     pub(super) fn new(entry: &HistoryEntry, node: &str, epoch: Epoch, revision: u64) -> Self {
@@ -119,6 +157,7 @@ impl TryFrom<HistoryRecord> for RecordedEntry {
     }
 }
 
+#[cfg(test)]
 impl From<&CallFacts> for CallRecord {
     fn from(call: &CallFacts) -> Self {
         Self {

@@ -14,6 +14,7 @@ mod registry;
 mod state;
 mod step;
 mod tags;
+mod writer;
 
 #[cfg(test)]
 mod arbitrary;
@@ -29,6 +30,7 @@ use amends_engine::time::Timestamp;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
+use self::writer::Writer;
 use crate::contract::{DefinitionRecord, Deprecation, Epoch, NodeRecord, ParticipantRecord};
 
 /// The format of all records but those that need a newer one.
@@ -97,8 +99,8 @@ pub enum RecordError {
 
 /// A state as it is stored.
 pub fn encode_state(state: &SagaState) -> Bytes {
-    let record = state::StateRecord::from(state);
-    seal_as(record.format(), &record)
+    let format = if state.acknowledgement.is_some() { ACKNOWLEDGED } else { FORMAT };
+    Writer::record(format, state::LENGTH + state.steps.len() * step::LENGTH, |to| state::write(state, to))
 }
 
 /// The state in these bytes.
@@ -122,7 +124,7 @@ pub struct RecordedEntry {
 
 /// A history entry as it is stored, with the node that applied it, under which epoch, and the revision that it led to.
 pub fn encode_history(entry: &HistoryEntry, node: &str, epoch: Epoch, revision: u64) -> Bytes {
-    seal(&history::HistoryRecord::new(entry, node, epoch, revision))
+    Writer::record(FORMAT, history::LENGTH, |to| history::write(entry, (node, epoch, revision), to))
 }
 
 /// The history entry in these bytes.

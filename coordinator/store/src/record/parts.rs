@@ -87,6 +87,7 @@ pub(super) fn optional_digest(bytes: Option<Vec<u8>>) -> Result<Option<Digest>, 
 }
 
 /// An optional digest as bytes.
+#[cfg(test)]
 pub(super) fn digest_bytes(digest: Option<&Digest>) -> Option<Vec<u8>> {
     digest.map(|digest| digest.0.to_vec())
 }

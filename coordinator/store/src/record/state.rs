@@ -3,6 +3,8 @@
 //! Written at every commit, so it is kept small: enums are one small number, and see `step.rs` for what is left out.
 //! Invariant: field numbers and meanings never change within a format.
 
+use std::sync::Arc;
+
 use amends_engine::ids::{DefinitionName, Namespace, SagaId, SagaKey, Version};
 use amends_engine::saga::{
     Acknowledgement, By, CancelRequest, Decision, Parked, Paused, Phase, SagaHead, SagaState, StepState, StuckReason,
@@ -11,9 +13,10 @@ use amends_engine::time::Timestamp;
 use prost::Message;
 
 use super::parts::{ByRecord, CauseRecord, digest, required};
-use super::step::StepRecord;
+use super::step::{self, StepRecord};
 use super::tags::Tagged;
-use super::{ACKNOWLEDGED, FORMAT, RecordError};
+use super::writer::Writer;
+use super::{ACKNOWLEDGED, RecordError};
 
 /// A whole state.
 #[derive(Clone, PartialEq, Message)]
@@ -103,17 +106,51 @@ struct DecisionRecord {
 }
 
 impl StateRecord {
-    /// The oldest format that can hold this. Most states need nothing of the newer one, and older binaries read them as before.
-    pub(super) fn format(&self) -> u8 {
-        if self.acknowledgement.is_some() { ACKNOWLEDGED } else { FORMAT }
-    }
-
     /// What a record of this format says: nothing of what came later.
     pub(super) fn of_format(self, format: u8) -> Self {
         if format < ACKNOWLEDGED { Self { acknowledgement: None, ..self } } else { self }
     }
 }
 
+/// About as long as a state is, without its steps.
+pub(super) const LENGTH: usize = 256;
+
+/// Writes the message of a state.
+pub(super) fn write(state: &SagaState, to: &mut Writer) {
+    let head = &state.head;
+    to.text(1, head.key.namespace.as_str());
+    to.text(2, head.key.id.as_str());
+    to.text(3, head.definition.as_str());
+    to.number(4, head.version.0);
+    to.digest(5, Some(&head.input));
+    for (name, value) in &head.labels {
+        to.nested(6, |to| {
+            to.text(1, name);
+            to.text(2, value);
+        });
+    }
+    to.text(7, &head.principal);
+    to.text(8, &head.traceparent);
+    to.number(9, state.revision);
+    to.number(10, state.history_length);
+    to.number(11, state.phase.tag());
+    to.message(12, state.parked.as_ref().map(ParkedRecord::from).as_ref());
+    to.message(13, state.paused.as_ref().map(|paused| RequestRecord::new(paused.since, &paused.by)).as_ref());
+    to.message(14, state.decision.as_ref().map(DecisionRecord::from).as_ref());
+    to.message(15, state.cancel.as_ref().map(|cancel| RequestRecord::new(cancel.at, &cancel.by)).as_ref());
+    to.number(16, state.deadline.0);
+    to.number(17, state.late);
+    to.number(18, state.nondeterministic);
+    to.number(19, state.started_at.0);
+    to.number(20, state.updated_at.0);
+    to.some_number(21, state.ended_at.map(|at| at.0));
+    for state in state.steps.iter() {
+        to.nested(22, |to| step::write(state, to));
+    }
+    to.message(23, state.acknowledgement.as_ref().map(|it| RequestRecord::new(it.at, &it.by)).as_ref());
+}
+
+#[cfg(test)]
 impl From<&SagaState> for StateRecord {
     fn from(state: &SagaState) -> Self {
         let label = |(name, value): &(String, String)| LabelRecord { name: name.clone(), value: value.clone() };
@@ -164,7 +201,7 @@ impl TryFrom<StateRecord> for SagaState {
         let acknowledged =
             |request: RequestRecord| request.into_parts().map(|(at, by)| Acknowledgement { at, by: by.into() });
         Ok(Self {
-            head,
+            head: Arc::new(head),
             revision: record.revision,
             history_length: record.history_length,
             phase: Phase::from_tag(record.phase)?,

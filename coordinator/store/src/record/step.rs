@@ -9,8 +9,11 @@ use amends_engine::time::Timestamp;
 use prost::Message;
 
 use super::RecordError;
-use super::parts::{digest_bytes, optional_digest};
+#[cfg(test)]
+use super::parts::digest_bytes;
+use super::parts::optional_digest;
 use super::tags::Tagged;
+use super::writer::Writer;
 
 /// One step.
 #[derive(Clone, PartialEq, Message)]
@@ -67,6 +70,42 @@ struct LastRecord {
     at: u64,
 }
 
+/// About as long as a step is.
+pub(super) const LENGTH: usize = 192;
+
+/// Writes the message of a step.
+pub(super) fn write(step: &StepState, to: &mut Writer) {
+    for (tag, operation) in [(1, &step.action), (2, &step.compensate), (3, &step.confirm), (4, &step.query)] {
+        if *operation != OperationState::IDLE {
+            to.nested(tag, |to| write_operation(operation, to));
+        }
+    }
+    to.number(5, step.sealing);
+}
+
+fn write_operation(operation: &OperationState, to: &mut Writer) {
+    let (status, status_at, status_detail) = status_parts(operation.status);
+    to.number(1, status);
+    to.number(2, status_at);
+    to.number(3, status_detail);
+    to.number(4, operation.attempt);
+    to.number(5, operation.failures);
+    to.number(6, operation.uncertain);
+    to.some_number(7, operation.begun_at.map(|at| at.0));
+    to.some_number(8, operation.quiet_at.map(|at| at.0));
+    to.digest(9, operation.request.as_ref());
+    to.digest(10, operation.output.as_ref());
+    if let Some(last) = &operation.last {
+        to.nested(11, |to| {
+            to.number(1, last.kind.tag());
+            to.text(2, &last.why.code);
+            to.text(3, &last.why.message);
+            to.number(4, last.at.0);
+        });
+    }
+}
+
+#[cfg(test)]
 impl From<&StepState> for StepRecord {
     fn from(step: &StepState) -> Self {
         let unless_idle =
@@ -97,6 +136,7 @@ impl TryFrom<StepRecord> for StepState {
     }
 }
 
+#[cfg(test)]
 impl From<&OperationState> for OperationRecord {
     fn from(operation: &OperationState) -> Self {
         let (status, status_at, status_detail) = status_parts(operation.status);
@@ -168,6 +208,7 @@ fn status_of(number: u32, at: Timestamp, detail: u32) -> Result<OperationStatus,
     })
 }
 
+#[cfg(test)]
 impl From<&LastOutcome> for LastRecord {
     fn from(last: &LastOutcome) -> Self {
         let Why { code, message } = &last.why;

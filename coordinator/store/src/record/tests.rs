@@ -16,6 +16,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_by_hand_is_what_prost_would_write(state in state(), entry in entry(), node in any::<String>()) {
+        let format = if state.acknowledgement.is_some() { ACKNOWLEDGED } else { FORMAT };
+        prop_assert_eq!(encode_state(&state), seal_as(format, &state::StateRecord::from(&state)));
+        let record = history::HistoryRecord::new(&entry, &node, Epoch(7), 9);
+        prop_assert_eq!(encode_history(&entry, &node, Epoch(7), 9), seal(&record));
+    }
+
+    #[test]
     fn a_history_entry_comes_back_as_it_went_in(
         entry in entry(),
         node in any::<String>(),

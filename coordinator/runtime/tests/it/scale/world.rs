@@ -146,7 +146,7 @@ async fn fill(store: &dyn Store, sagas: u64, state_of: impl Fn(u64, &mut SagaSta
     let mut commits = Vec::with_capacity(512);
     for number in 0..sagas {
         let mut state = like.clone();
-        state.head.key = echo::key(&format!("order-{number:08}"));
+        Arc::make_mut(&mut state.head).key = echo::key(&format!("order-{number:08}"));
         state.revision = 1;
         let due = state_of(number, &mut state);
         let mut commit = owner.draft(&state.head.key, 0);
