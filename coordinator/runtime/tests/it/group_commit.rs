@@ -118,7 +118,7 @@ async fn one_sync_serves_many_sagas() {
     let syncs = after.transactions - at_the_gate.transactions;
     println!("{SAGAS} answers at once were made durable by {syncs} synced groups");
     assert!(syncs * 2 < SAGAS, "{syncs} syncs for {SAGAS} answers: they are hardly grouped");
-    let again = awaited(node.coordinator(), start(&namespace, &name, 0)).await;
+    let again = awaited(node.coordinator(), echo::start_of("saga-0", "chain", "{}")).await;
     assert_eq!(again, (false, Phase::Completed), "a repeat is told of what has ended long ago");
     node.stop(Duration::from_secs(5)).await;
 }
