@@ -117,13 +117,13 @@ fuzz: ## hands mutated definitions, expressions, inputs and descriptors to the d
 	AMENDS_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked -p amends-definition --test it fuzz -- --nocapture
 
 bench-smoke: ## sagas/s and latency beside a floor, in one run. STORE=redis: on a Redis of its own, with what each saga cost it
-	$(CARGO) build --locked --release -p amends
-	PATH="$$PATH:target/tools" target/release/amends bench $(if $(STORE),--store $(STORE)) $(ARGS)
+	$(CARGO) build --locked --profile dist -p amends
+	PATH="$$PATH:target/tools" target/dist/amends bench $(if $(STORE),--store $(STORE)) $(ARGS)
 
 bench: ## all that coordinator/BENCHMARKS.md shows, on both stores: about an hour. ARGS: less of it
-	$(CARGO) build --locked --release -p amends
-	target/release/amends bench $(BENCH_ALL) $(ARGS)
-	PATH="$$PATH:target/tools" target/release/amends bench --store redis $(BENCH_ALL) $(ARGS)
+	$(CARGO) build --locked --profile dist -p amends
+	target/dist/amends bench $(BENCH_ALL) $(ARGS)
+	PATH="$$PATH:target/tools" target/dist/amends bench --store redis $(BENCH_ALL) $(ARGS)
 
 bench-micro: ## what the state machine, records and expressions cost by themselves. ARGS="-- saga": only those
 	$(CARGO) bench --locked -p amends-engine -p amends-definition --bench transitions --bench expressions $(ARGS)
