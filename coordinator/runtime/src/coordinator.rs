@@ -10,6 +10,7 @@ mod moving;
 mod protection;
 mod reconcile;
 mod search;
+mod waiting;
 
 pub(crate) use batches::Previewed;
 
@@ -23,7 +24,7 @@ use amends_engine::ids::{DefinitionName, Namespace, Operation, SagaKey, StepInde
 use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
 use amends_engine::saga::{By, OperationStatus, SagaHead};
-use amends_engine::standing::{self, StatusWord};
+use amends_engine::standing::StatusWord;
 use amends_store::{Cursor, Filter, ListedSaga, Page, ShardId, Store, shard_of};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -35,19 +36,17 @@ use crate::floor::Floor;
 use crate::holds::Holds;
 use crate::participant::protection::Protection;
 use crate::participant::{Directory, ParticipantCaller};
-use crate::seam::{Seams, sleep};
+use crate::seam::Seams;
 use crate::shard::{Request, Rest, StartRequest, Waits};
 use crate::snapshot::Snapshot;
 use crate::stored::{Revived, revive, revive_state};
 use crate::telemetry::{Telemetry, TraceContext};
 
 pub use reconcile::{Reconciled, Said};
+pub use waiting::Awaited;
 
 /// How a shard that has too much to do asks for patience.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
-
-/// How often a saga is looked at that somebody here waits for while another node has it.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What a caller gives to start a saga.
 #[derive(Debug, Clone)]
@@ -152,29 +151,6 @@ pub struct Progress {
     pub revision: u64,
     /// The saga as it made it, where it has ended or is stuck.
     pub at_rest: Option<Arc<Snapshot>>,
-}
-
-/// A saga whose end was waited for from its start on.
-#[derive(Debug)]
-pub struct Awaited {
-    coordinator: Coordinator,
-    key: SagaKey,
-    resting: oneshot::Receiver<Arc<Snapshot>>,
-}
-
-impl Awaited {
-    /// Waits until it has ended or is stuck, at most `patience`; gives it as it stands then.
-    pub async fn wait(self, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
-        let Self { coordinator, key, resting } = self;
-        let rests = async {
-            match resting.await {
-                Ok(snapshot) => Ok(snapshot),
-                // Its owner has let go of it, or it was there already: it is looked for.
-                Err(_) => coordinator.rests(&key).await,
-            }
-        };
-        coordinator.at_most(patience, &key, rests).await
-    }
 }
 
 /// Whether nothing moves a saga with this status but a person, or nothing at all.
@@ -440,55 +416,6 @@ impl Coordinator {
         let (reply, answer) = oneshot::channel();
         self.send(key, Request::Watch { key: key.clone(), reply })?;
         answer.await.map_err(|_| gone())
-    }
-
-    /// Waits until a saga has ended or is stuck, at most `patience`; gives it as it stands then.
-    pub async fn wait(&self, key: &SagaKey, patience: Duration) -> Result<Arc<Snapshot>, RequestError> {
-        self.at_most(patience, key, self.rests(key)).await
-    }
-
-    /// Where time runs out, what is committed is the answer.
-    async fn at_most(
-        &self,
-        patience: Duration,
-        key: &SagaKey,
-        rests: impl Future<Output = Result<Arc<Snapshot>, RequestError>>,
-    ) -> Result<Arc<Snapshot>, RequestError> {
-        match tokio::time::timeout(patience, rests).await {
-            Ok(rests) => rests,
-            Err(_) => self.get(key).await,
-        }
-    }
-
-    /// Waits until a saga has ended or is stuck. Its owner may go away meanwhile, and the next one may be another node.
-    async fn rests(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
-        loop {
-            let mut progress = match self.watch(key).await {
-                Ok(progress) => progress,
-                Err(RequestError::Elsewhere(_) | RequestError::Frozen(_) | RequestError::Unavailable(_)) => {
-                    let snapshot = self.get(key).await?;
-                    if rests(standing::status(&snapshot.saga)) {
-                        return Ok(snapshot);
-                    }
-                    sleep(LOOK_AGAIN).await;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if progress.borrow().is_none() {
-                // Not in its owner's memory: it has ended, is parked, or waits long.
-                let snapshot = self.get(key).await?;
-                if rests(standing::status(&snapshot.saga)) {
-                    return Ok(snapshot);
-                }
-            }
-            let resting = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.at_rest.is_some())).await;
-            if let Ok(seen) = resting
-                && let Some(snapshot) = seen.as_ref().and_then(|seen| seen.at_rest.clone())
-            {
-                return Ok(snapshot);
-            }
-        }
     }
 
     fn send(&self, key: &SagaKey, request: Request) -> Result<(), RequestError> {
