@@ -28,7 +28,6 @@ async fn main() {
     }
     by_batch(async || sqlite()).await;
     by_callers().await;
-    records();
 }
 
 /// A store with what it stands in, which goes with it.
@@ -134,20 +133,4 @@ async fn by_callers() {
         let rate = (callers * each * COMMITS) as f64 / begun.elapsed().as_secs_f64();
         println!("{callers:>7} {rate:>8.0}   {:?}", store.stats());
     }
-}
-
-fn records() {
-    let state = realistic(&key("order-00000001"), 3);
-    let bytes = record::encode_state(&state);
-    let begun = Instant::now();
-    let rounds = 100_000;
-    for _ in 0..rounds {
-        std::hint::black_box(record::encode_state(std::hint::black_box(&state)));
-    }
-    let encoded = begun.elapsed() / rounds;
-    let begun = Instant::now();
-    for _ in 0..rounds {
-        std::hint::black_box(record::decode_state(std::hint::black_box(&bytes)).unwrap());
-    }
-    println!("state of {} bytes: encode {encoded:?}, decode {:?}", bytes.len(), begun.elapsed() / rounds);
 }
