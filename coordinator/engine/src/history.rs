@@ -90,3 +90,22 @@ pub struct HistoryEntry {
     /// Who asked for it and why, where somebody did.
     pub by: Option<By>,
 }
+
+impl HistoryEntry {
+    /// An entry about the saga as a whole, with no details yet.
+    pub fn new(sequence: u64, at: Timestamp, change: Change) -> Self {
+        Self {
+            sequence,
+            at,
+            change,
+            step: None,
+            operation: None,
+            attempt: None,
+            why: Why::default(),
+            call: None,
+            request: None,
+            next_due: None,
+            by: None,
+        }
+    }
+}

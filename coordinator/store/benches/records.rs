@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use amends_engine::history::{Change, HistoryEntry};
 use amends_engine::ids::{Operation, StepIndex};
-use amends_engine::outcome::{CallFacts, OutcomeKind, Why};
+use amends_engine::outcome::{CallFacts, OutcomeKind};
 use amends_engine::payload::Digest;
 use amends_engine::saga::{OperationState, OperationStatus, SagaState, StepState};
 use amends_engine::time::Timestamp;
@@ -33,22 +33,17 @@ fn realistic(steps: usize) -> SagaState {
 }
 
 fn answered() -> HistoryEntry {
+    let change = Change::AttemptEnded(OutcomeKind::Succeeded);
     HistoryEntry {
-        sequence: 7,
-        at: Timestamp(1_760_000_000_000),
-        change: Change::AttemptEnded(OutcomeKind::Succeeded),
         step: Some(StepIndex(1)),
         operation: Some(Operation::Action),
         attempt: Some(1),
-        why: Why::default(),
         call: Some(CallFacts {
             endpoint: "http://127.0.0.1:50051".to_owned(),
             reply: Some(Digest::of(b"reply")),
             ..CallFacts::default()
         }),
-        request: None,
-        next_due: None,
-        by: None,
+        ..HistoryEntry::new(7, Timestamp(1_760_000_000_000), change)
     }
 }
 

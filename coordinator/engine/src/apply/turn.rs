@@ -50,19 +50,7 @@ impl Turn {
     pub(super) fn record(&mut self, change: Change) -> &mut HistoryEntry {
         let sequence = self.saga.state.history_length;
         self.saga.state.history_length += 1;
-        self.history.push(HistoryEntry {
-            sequence,
-            at: self.now,
-            change,
-            step: None,
-            operation: None,
-            attempt: None,
-            why: Why::default(),
-            call: None,
-            request: None,
-            next_due: None,
-            by: None,
-        });
+        self.history.push(HistoryEntry::new(sequence, self.now, change));
         let last = self.history.len() - 1;
         &mut self.history[last]
     }

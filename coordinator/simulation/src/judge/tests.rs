@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
 use amends_engine::ids::{Namespace, ParticipantName, SagaId};
-use amends_engine::outcome::Why;
 use amends_engine::payload::Payload;
 use amends_engine::saga::{Decision, SagaHead};
 use amends_engine::time::Timestamp;
@@ -163,19 +162,7 @@ async fn failures_that_are_forgotten_are_noticed() {
     let found = |commit: &Commit| budget::fewer_failures(&failed.state, commit, &court.begun.state);
     let silent = court.commit(&court.begun);
     assert!(found(&silent).is_some_and(|what| what.contains("step 0")));
-    let retried = HistoryEntry {
-        sequence: 1,
-        at: NOW,
-        change: Change::Retried,
-        step: None,
-        operation: None,
-        attempt: None,
-        why: Why::default(),
-        call: None,
-        request: None,
-        next_due: None,
-        by: None,
-    };
+    let retried = HistoryEntry::new(1, NOW, Change::Retried);
     let history = vec![(1, record::encode_history(&retried, "node", Epoch(7), 2))];
     assert_eq!(found(&Commit { history, ..silent }), None, "somebody asked for it");
 }

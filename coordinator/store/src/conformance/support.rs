@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use amends_engine::history::{Change, HistoryEntry};
 use amends_engine::ids::{DefinitionName, Namespace, ParticipantName, SagaId, SagaKey, Version};
-use amends_engine::outcome::Why;
 use amends_engine::payload::Digest;
 use amends_engine::saga::{Phase, SagaHead, SagaState, Steps};
 use amends_engine::time::Timestamp;
@@ -84,19 +83,7 @@ pub fn state(key: &SagaKey, revision: u64) -> SagaState {
 
 /// A history entry that can be read.
 pub fn entry(sequence: u64) -> (u64, Bytes) {
-    let entry = HistoryEntry {
-        sequence,
-        at: Timestamp(1_000 + sequence),
-        change: Change::Started,
-        step: None,
-        operation: None,
-        attempt: None,
-        why: Why::default(),
-        call: None,
-        request: None,
-        next_due: None,
-        by: None,
-    };
+    let entry = HistoryEntry::new(sequence, Timestamp(1_000 + sequence), Change::Started);
     (sequence, record::encode_history(&entry, "node-a", Epoch(1), 1))
 }
 

@@ -172,19 +172,7 @@ pub(super) fn full_entry() -> HistoryEntry {
 }
 
 fn decided_entry() -> HistoryEntry {
-    HistoryEntry {
-        sequence: 0,
-        at: time(50),
-        change: Change::DecidedToCompensate(Cause::Rejected(StepIndex(1))),
-        step: None,
-        operation: None,
-        attempt: None,
-        why: Why::default(),
-        call: None,
-        request: None,
-        next_due: None,
-        by: None,
-    }
+    HistoryEntry::new(0, time(50), Change::DecidedToCompensate(Cause::Rejected(StepIndex(1))))
 }
 
 fn repinned_entry() -> HistoryEntry {
