@@ -167,3 +167,8 @@ impl Alarm {
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
+
+/// Lets whatever else is ready have its turn.
+pub async fn give_way() {
+    tokio::task::yield_now().await;
+}

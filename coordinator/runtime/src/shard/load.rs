@@ -19,8 +19,7 @@ use super::owner::{Ended, Owner};
 use super::resident::{Resident, Work};
 use super::supervise::{Shared, TRY_AGAIN};
 
-/// Sagas per page of a scan. All shards of a node take theirs in at once, a page in one go: before each has had its turn, leases must
-/// have been renewed, also where there is a tenth of a processor left.
+/// Sagas per page of a scan.
 const PAGE: usize = 64;
 
 /// A scan waits while so many commits are under way: what was taken over is written before more of it is read, so that a
@@ -120,20 +119,17 @@ impl Owner<'_> {
         }
     }
 
-    pub(super) fn scanned(&mut self, sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool) {
-        match sagas {
-            Ok(sagas) => {
-                for loaded in sagas {
-                    if !self.has(&loaded.saga.state.head.key) {
-                        self.take_in(loaded, Vec::new(), Admissions::default());
-                    }
-                }
-            }
-            Err(error) => {
-                let error = crate::error::with_sources(&error);
-                tracing::warn!(shard = self.lease.shard.0, error, "the due index can't be read");
-                self.ended = Some(Ended::Doubtful);
-            }
+    pub(super) fn found(&mut self, found: Revived) {
+        if !self.has(&found.saga.state.head.key) {
+            self.take_in(found, Vec::new(), Admissions::default());
+        }
+    }
+
+    pub(super) fn scanned(&mut self, read: Result<(), RequestError>, until: Timestamp, last: bool) {
+        if let Err(error) = read {
+            let error = crate::error::with_sources(&error);
+            tracing::warn!(shard = self.lease.shard.0, error, "the due index can't be read");
+            self.ended = Some(Ended::Doubtful);
         }
         if last {
             self.tell_recovered();
@@ -173,20 +169,24 @@ async fn scan_pages(
             Ok(page) => page,
             Err(error) => {
                 let (taken, _) = oneshot::channel();
-                let _ = events.send(ShardEvent::Scanned { sagas: Err(error.into()), until, last: true, taken });
+                let _ = events.send(ShardEvent::Scanned { read: Err(error.into()), until, last: true, taken });
                 return;
             }
         };
         let last = page.len() < PAGE;
         resume = page.last().and_then(|saga| saga.due.map(|due| (due, saga.key.clone())));
         let sagas = revive_all(shared, page).await;
-        let last = last || resume.is_none() || sagas.is_err();
         if let Some(before) = before.take() {
             // Nothing is ever sent: it ends when it is dropped.
             let _ = before.await;
         }
         let (taken, is_taken) = oneshot::channel();
-        if events.send(ShardEvent::Scanned { sagas, until, last, taken }).is_err() || last {
+        let read = sagas.map(|sagas| {
+            // The tenure may be over; then nobody needs them.
+            sagas.into_iter().for_each(|found| drop(events.send(ShardEvent::Found(Box::new(found)))));
+        });
+        let last = last || resume.is_none() || read.is_err();
+        if events.send(ShardEvent::Scanned { read, until, last, taken }).is_err() || last {
             return;
         }
         before = Some(is_taken);

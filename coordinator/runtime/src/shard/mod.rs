@@ -7,7 +7,7 @@
 //!   clock ─────►┘ handles it: apply ──────┴──► only then: calls, replies, notices
 //! ```
 //!
-//! `owner.rs` is the loop, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `asleep.rs` keeps those that wait out of memory, `auditing.rs` writes the audit log, `calls.rs` starts calls, `reading.rs`
+//! `owner.rs` is the loop, `committed.rs` what follows a commit, `resident.rs` a saga in memory, `turn.rs` the pure part of a turn, `admission.rs` asks whether it may, `asleep.rs` keeps those that wait out of memory, `auditing.rs` writes the audit log, `calls.rs` starts calls, `reading.rs`
 //! understands their answers, `load.rs` reads sagas back, `supervise.rs` acquires and renews the lease, `telling.rs` counts and traces. Invariant: nothing is called, answered or told before the
 //! commit that says so; a lost shard drops all its memory and starts from the store.
 
@@ -15,6 +15,7 @@ mod admission;
 mod asleep;
 mod auditing;
 mod calls;
+mod committed;
 mod load;
 pub(crate) mod overtaken;
 mod owner;
@@ -34,7 +35,7 @@ use amends_engine::ids::SagaKey;
 use amends_engine::payload::Payload;
 use amends_engine::saga::SagaHead;
 use amends_engine::time::Timestamp;
-use amends_store::{CommitError, Committed, Epoch, StoreError};
+use amends_store::{CommitError, Committed, Epoch};
 use tokio::sync::{oneshot, watch};
 
 use crate::audit::Ticket;
@@ -121,12 +122,30 @@ pub(crate) enum ShardEvent {
     Committed(Vec<(SagaKey, Result<Committed, CommitError>)>),
     /// A saga that was asked for is here, or isn't.
     Loaded { key: SagaKey, loaded: Result<Option<Box<Revived>>, RequestError> },
-    /// A page of the due index was read, up to `until` when `last`. The next one comes once `taken` is dropped.
-    Scanned { sagas: Result<Vec<Revived>, RequestError>, until: Timestamp, last: bool, taken: oneshot::Sender<()> },
+    /// A saga of the due index was read.
+    Found(Box<Revived>),
+    /// A page of the due index was read, and all that it has was sent; up to `until` when `last`. The next one comes once `taken` is
+    /// dropped.
+    Scanned { read: Result<(), RequestError>, until: Timestamp, last: bool, taken: oneshot::Sender<()> },
     /// The end of the audit log was read.
     LogOpened(LogEnd),
     /// Entries that belong to no saga were written, or not.
     Appended(Result<Committed, CommitError>),
-    /// The lease was renewed, or not.
-    Renewed(Result<(), StoreError>),
+}
+
+impl ShardEvent {
+    /// How many sagas it brings something for: what taking it in costs.
+    fn sagas(&self) -> usize {
+        match self {
+            Self::Committed(results) => results.len(),
+            Self::Answered { .. }
+            | Self::Admitted { .. }
+            | Self::Released { .. }
+            | Self::Loaded { .. }
+            | Self::Found(_)
+            | Self::Scanned { .. }
+            | Self::LogOpened(_)
+            | Self::Appended(_) => 1,
+        }
+    }
 }

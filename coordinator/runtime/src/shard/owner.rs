@@ -12,31 +12,29 @@ use amends_engine::ids::SagaKey;
 use amends_engine::saga::Saga;
 use amends_engine::time::Timestamp;
 use amends_engine::{begin, next_due_beside, standing};
-use amends_store::{CommitError, Committed, Lease, OpId};
+use amends_store::{Lease, OpId, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alerts::{self, Outbox};
-use crate::cluster::{Lost, Mark, Order, Place};
+use crate::cluster::{Order, Place};
 use crate::committer::{Pending, Write};
 use crate::coordinator::Progress;
 use crate::error::RequestError;
 use crate::participant::protection::{Permit, Who};
-use crate::seam::{Alarm, Running};
-use crate::stored::report_unreadable;
+use crate::seam::{Alarm, give_way};
 
-use super::admission::{Admissions, Door};
+use super::admission::Door;
 use super::asleep::Asleep;
 use super::auditing::Auditing;
 use super::load::{Loading, Scanning};
 use super::overtaken::{Overtaken, says_so};
-use super::rejected::Rejected;
-use super::resident::{Resident, Staged, Values, Work};
-use super::supervise::ShardContext;
-use super::turn::{Admit, Change, CommitAt, Step};
+use super::resident::{Resident, Staged, Tried, Values, Work};
+use super::supervise::{Renewal, ShardContext};
+use super::turn::{Change, CommitAt};
 use super::{Request, ShardEvent, StartRequest};
 
 /// How long a saga waits for room when the disk is full.
-const FULL_RETRY: Duration = Duration::from_secs(1);
+pub(super) const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// How long calls under way are waited for when another node is to have the shard: their answers would only spare a repeat.
 const HANDOVER: Duration = Duration::from_millis(250);
@@ -44,8 +42,9 @@ const HANDOVER: Duration = Duration::from_millis(250);
 /// The shortest time between two looks at one saga's timers.
 const TICK_MIN: Duration = Duration::from_millis(1);
 
-/// Most events that are handled before clock and lease are looked at again.
-const EVENTS_MAX: usize = 32;
+/// What has come for about so many sagas is taken in before the lease is looked at again and the other shards of the node have
+/// their turn: before each of them has had it, leases must have been renewed, also where there is a tenth of a processor left.
+const SAGAS_A_TURN: usize = 16;
 
 /// Why a tenure ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +85,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) asked_at: Timestamp,
     pub(crate) renew_at: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The renewal under way, and when it was asked for.
-    pub(crate) renewing: Option<(Timestamp, Running)>,
+    /// The renewal under way.
+    pub(super) renewing: Option<Renewal>,
     /// Set while the shard is being given back: until when calls under way are waited for.
     pub(crate) leaving: Option<Timestamp>,
     pub(crate) ended: Option<Ended>,
@@ -100,9 +99,9 @@ pub(crate) struct Owner<'a> {
 }
 
 /// What the loop's `select!` names.
-#[expect(clippy::large_enum_variant, reason = "a request is moved once, from the queue to its handler")]
 enum Turn {
-    Own,
+    Renewed(Result<(), StoreError>),
+    Own(ShardEvent),
     Asked(Request),
     Clock,
     Ordered(Order),
@@ -119,7 +118,6 @@ impl<'a> Owner<'a> {
         self.scan();
         self.open_log();
         let mut alarm = Alarm::after(self.context.config.lease);
-        let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
             let now = self.context.seams.now();
             // At every turn, so that no flood of answers keeps the clock's turn, and with it the renewal, from coming.
@@ -134,15 +132,25 @@ impl<'a> Owner<'a> {
             alarm.set(self.until_next_wake(now));
             let turn = tokio::select! {
                 biased;
-                1.. = own.recv_many(&mut events, EVENTS_MAX) => Turn::Own,
+                renewed = Renewal::answered(&mut self.renewing) => Turn::Renewed(renewed),
+                Some(event) = own.recv() => Turn::Own(event),
                 Some(request) = requests.recv(), if self.leaving.is_none() => Turn::Asked(request),
                 Ok(()) = orders.changed(), if self.leaving.is_none() => Turn::Ordered(*orders.borrow_and_update()),
                 () = alarm.rings() => Turn::Clock,
             };
             match turn {
-                Turn::Own => self.own_all(&mut events, now),
+                Turn::Renewed(result) => self.renewed(result),
+                Turn::Own(first) => {
+                    if self.own_some(first, &mut own, now) {
+                        give_way().await;
+                    }
+                }
                 Turn::Asked(request) => self.asked(request),
-                Turn::Clock => self.clock(),
+                Turn::Clock => {
+                    if self.clock() {
+                        give_way().await;
+                    }
+                }
                 Turn::Ordered(Order::Leave) => self.leave(now),
                 Turn::Ordered(Order::Take) => {}
             }
@@ -176,14 +184,19 @@ impl<'a> Owner<'a> {
         wake.map_or(self.context.config.lease, |wake| wake.since(now))
     }
 
-    /// What comes after the tenure's end is as lost as what is still in the queue.
-    fn own_all(&mut self, events: &mut Vec<ShardEvent>, now: Timestamp) {
-        for event in events.drain(..) {
+    /// Takes in what has come, up to a turn's worth. True: there may be more. What comes after the tenure's end is as lost as
+    /// what is still in the queue.
+    fn own_some(&mut self, first: ShardEvent, own: &mut mpsc::UnboundedReceiver<ShardEvent>, now: Timestamp) -> bool {
+        let (mut sagas, mut next) = (0, Some(first));
+        while let Some(event) = next {
+            sagas += event.sagas();
             self.own(event, now);
-            if self.ended.is_some() {
-                return;
+            if sagas >= SAGAS_A_TURN || self.ended.is_some() {
+                return true;
             }
+            next = own.try_recv().ok();
         }
+        false
     }
 
     fn own(&mut self, event: ShardEvent, now: Timestamp) {
@@ -198,13 +211,13 @@ impl<'a> Owner<'a> {
                 }
             }
             ShardEvent::Loaded { key, loaded } => self.loaded(&key, loaded),
-            ShardEvent::Scanned { sagas, until, last, taken } => {
-                self.scanned(sagas, until, last);
+            ShardEvent::Found(found) => self.found(*found),
+            ShardEvent::Scanned { read, until, last, taken } => {
+                self.scanned(read, until, last);
                 self.page = Some(taken);
             }
             ShardEvent::LogOpened(end) => self.log_opened(end),
             ShardEvent::Appended(result) => self.appended(result),
-            ShardEvent::Renewed(result) => self.renewed(result),
         }
     }
 
@@ -259,12 +272,18 @@ impl<'a> Owner<'a> {
         }
     }
 
-    fn clock(&mut self) {
+    /// Takes in what is due, up to a turn's worth. True: there may be more.
+    fn clock(&mut self) -> bool {
         let now = self.context.seams.now();
+        let mut sagas = 0;
         while let Some((due, key)) = self.timers.first().cloned() {
             if due > now || self.reads_enough() {
                 break;
             }
+            if sagas >= SAGAS_A_TURN {
+                return true;
+            }
+            sagas += 1;
             self.timers.pop_first();
             if let Some(resident) = self.residents.get_mut(&key) {
                 resident.timer = None;
@@ -274,6 +293,7 @@ impl<'a> Owner<'a> {
         if self.next_scan().is_some_and(|at| at <= now) {
             self.scan();
         }
+        false
     }
 
     pub(crate) fn start(&mut self, mut start: StartRequest) {
@@ -404,125 +424,7 @@ impl<'a> Owner<'a> {
         }
     }
 
-    fn committed(&mut self, key: &SagaKey, result: Result<Committed, CommitError>) {
-        let Some(staged) = self.residents.get_mut(key).and_then(|resident| resident.staged.take()) else { return };
-        self.commits -= 1;
-        let written = staged.is_audited.then_some(result.is_ok());
-        match result {
-            Ok(committed) => {
-                if let Err(lost) = self.count(committed) {
-                    tracing::error!("{lost}");
-                    self.context.shared.telemetry.meters.store_lost();
-                    self.ended = Some(Ended::Doubtful);
-                    return;
-                }
-                if self.context.table().is_followed(self.lease.shard) {
-                    tracing::warn!(shard = self.lease.shard.0, "another owner was heard of; asking for the shard anew");
-                    self.ended = Some(Ended::Lost);
-                    return;
-                }
-                self.tell(key, &staged, committed);
-                staged.is_accounted_for();
-                if let Some((outbox, written)) = self.outbox.as_ref().zip(staged.written) {
-                    outbox.confirmed(written);
-                }
-                self.is_durable(key, staged);
-            }
-            Err(error) => {
-                if let Some((outbox, written)) = self.outbox.as_mut().zip(staged.written) {
-                    outbox.failed(written, &error);
-                }
-                self.not_committed(key, staged, &error);
-            }
-        }
-        if let Some(is_durable) = written {
-            self.log_written(is_durable);
-        }
-    }
-
-    /// Remembers how far the shard has got, before anything is done about it: the store may forget.
-    pub(super) fn count(&self, committed: Committed) -> Result<(), Lost> {
-        let Lease { shard, epoch, nonce } = self.lease;
-        let mark = Mark { shard, epoch, nonce, commits: committed.number() };
-        self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }))
-    }
-
-    fn is_durable(&mut self, key: &SagaKey, staged: Box<Staged>) {
-        let Some(resident) = self.residents.get_mut(key) else { return };
-        resident.saga = staged.saga;
-        resident.moves(staged.moved);
-        resident.payloads.extend(staged.payloads);
-        for work in staged.works {
-            resident.done(work, true, staged.is_start);
-        }
-        self.notify(key);
-        if self.leaving.is_none() {
-            self.start_calls(key);
-        }
-        self.turn(key);
-        self.settle(key);
-    }
-
-    fn not_committed(&mut self, key: &SagaKey, staged: Box<Staged>, error: &CommitError) {
-        let shard = self.lease.shard.0;
-        match Rejected::of(error, staged.is_audited) {
-            Rejected::Behind => {
-                tracing::error!(shard, saga = %key, %error, "the store has lost a confirmed change");
-                self.ended = Some(Ended::Doubtful);
-            }
-            Rejected::LogMoved => {
-                tracing::warn!(shard, saga = %key, %error, "starting again from the store");
-                self.ended = Some(Ended::Doubtful);
-            }
-            Rejected::Moved => {
-                self.context.shared.telemetry.tally.recount(self.lease);
-                self.reload(key, staged.works);
-            }
-            Rejected::Reserved => {
-                self.forget(key, staged.works, || RequestError::Reserved(key.clone()));
-            }
-            Rejected::Full if staged.is_start => self.forget(key, staged.works, || RequestError::StoreFull),
-            Rejected::Full => {
-                let Some(resident) = self.residents.get_mut(key) else { return };
-                resident.queue.extend(staged.works);
-                let at = self.context.seams.now() + FULL_RETRY;
-                self.set_timer(key, Some(at));
-            }
-            Rejected::Wrong => {
-                let problem = || RequestError::Unreadable(error.to_string());
-                report_unreadable(key, &problem());
-                self.forget(key, staged.works, problem);
-            }
-            Rejected::Fenced => {
-                tracing::warn!(shard, saga = %key, %error, "the shard is lost");
-                self.ended = Some(Ended::Lost);
-            }
-            Rejected::Open => {
-                let error = crate::error::with_sources(error);
-                tracing::warn!(shard, saga = %key, error, "starting again from the store");
-                self.ended = Some(Ended::Doubtful);
-            }
-        }
-    }
-
-    /// Drops a saga from memory, and tells whoever waits.
-    fn forget(&mut self, key: &SagaKey, works: Vec<Work>, error: impl Fn() -> RequestError) {
-        self.set_timer(key, None);
-        let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
-        for work in works.into_iter().chain(queue) {
-            work.refuse(&error);
-        }
-    }
-
-    /// Reads a saga again and does the work on what is found. Timers are dropped; the loaded saga has its own.
-    fn reload(&mut self, key: &SagaKey, works: Vec<Work>) {
-        self.set_timer(key, None);
-        let queue = self.residents.remove(key).map(|resident| resident.queue).unwrap_or_default();
-        let waiting = works.into_iter().chain(queue).filter(|work| !work.is_timer()).collect();
-        self.load(key.clone(), waiting, Admissions::default());
-    }
-
-    fn notify(&mut self, key: &SagaKey) {
+    pub(super) fn notify(&mut self, key: &SagaKey) {
         let Some(resident) = self.residents.get_mut(key) else { return };
         resident.tell_at_rest();
         let Some(watcher) = self.watchers.get(key) else { return };
@@ -559,58 +461,13 @@ impl<'a> Owner<'a> {
         saga.state.phase.is_terminal() || due.is_none_or(|due| covered.is_some_and(|covered| due > covered))
     }
 
-    fn set_timer(&mut self, key: &SagaKey, due: Option<Timestamp>) {
+    pub(super) fn set_timer(&mut self, key: &SagaKey, due: Option<Timestamp>) {
         let Some(resident) = self.residents.get_mut(key) else { return };
         if let Some(old) = std::mem::replace(&mut resident.timer, due) {
             self.timers.remove(&(old, key.clone()));
         }
         if let Some(due) = due {
             self.timers.insert((due, key.clone()));
-        }
-    }
-}
-
-/// What became of one piece of work within a turn.
-enum Tried {
-    /// It is done, or was so already.
-    Done(Work),
-    /// It makes no sense.
-    Refused(Work, RequestError),
-}
-
-impl Resident {
-    /// Applies one piece of work to a change in the making.
-    fn apply(&self, change: &mut Change, work: Work, now: Timestamp, admit: Admit<'_>) -> Tried {
-        let Work::Apply { event, expected_revision, .. } = &work else { return Tried::Done(work) };
-        let found = change.revision();
-        if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
-            return Tried::Refused(work, RequestError::RevisionMoved { expected, found });
-        }
-        let step = change.apply(event, now, admit);
-        match step {
-            Step::Changed | Step::Same => Tried::Done(work),
-            Step::Refused(error) => {
-                tracing::debug!(saga = %self.saga.state.head.key, %error, "refused");
-                Tried::Refused(work, RequestError::Illegal(error))
-            }
-        }
-    }
-
-    /// Answers whoever waited for this work.
-    fn done(&mut self, work: Work, changed: bool, is_start: bool) {
-        self.is_heard(&work);
-        match work {
-            Work::Apply { reply: Some(reply), .. } => self.answer(reply, changed),
-            Work::Apply { reply: None, .. } => {}
-            Work::Start(start) => self.answer_start(*start, is_start),
-        }
-    }
-
-    /// If this was a call's answer, the call is over: not before the answer is durable, since until then the committed state
-    /// still asks for the call, and would have it made a second time.
-    fn is_heard(&mut self, work: &Work) {
-        if let Some(call) = work.call() {
-            self.calls.remove(&call);
         }
     }
 }

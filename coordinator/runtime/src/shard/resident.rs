@@ -23,7 +23,7 @@ use crate::seam::Running;
 use crate::snapshot::Snapshot;
 
 use super::admission::Admissions;
-use super::turn::Change;
+use super::turn::{Admit, Change, Step};
 use super::{Reply, Rest, StartRequest};
 
 /// Names one call: step, operation, attempt.
@@ -104,6 +104,15 @@ pub(crate) struct Staged {
     pub(crate) written: Option<Written>,
     /// The version of its definition that it moves to.
     pub(crate) moved: Option<Arc<Compiled>>,
+}
+
+/// What became of one piece of work within a turn.
+#[derive(Debug)]
+pub(super) enum Tried {
+    /// It is done, or was so already.
+    Done(Work),
+    /// It makes no sense.
+    Refused(Work, RequestError),
 }
 
 /// A saga in memory.
@@ -221,5 +230,40 @@ impl Resident {
             return self.answer(start.reply, created);
         };
         let _ = start.reply.send(Err(RequestError::AlreadyExists { key: head.key.clone(), difference }));
+    }
+
+    /// Applies one piece of work to a change in the making.
+    pub(super) fn apply(&self, change: &mut Change, work: Work, now: Timestamp, admit: Admit<'_>) -> Tried {
+        let Work::Apply { event, expected_revision, .. } = &work else { return Tried::Done(work) };
+        let found = change.revision();
+        if let Some(expected) = expected_revision.filter(|expected| *expected != found) {
+            return Tried::Refused(work, RequestError::RevisionMoved { expected, found });
+        }
+        let step = change.apply(event, now, admit);
+        match step {
+            Step::Changed | Step::Same => Tried::Done(work),
+            Step::Refused(error) => {
+                tracing::debug!(saga = %self.saga.state.head.key, %error, "refused");
+                Tried::Refused(work, RequestError::Illegal(error))
+            }
+        }
+    }
+
+    /// Answers whoever waited for this work.
+    pub(super) fn done(&mut self, work: Work, changed: bool, is_start: bool) {
+        self.is_heard(&work);
+        match work {
+            Work::Apply { reply: Some(reply), .. } => self.answer(reply, changed),
+            Work::Apply { reply: None, .. } => {}
+            Work::Start(start) => self.answer_start(*start, is_start),
+        }
+    }
+
+    /// If this was a call's answer, the call is over: not before the answer is durable, since until then the committed state
+    /// still asks for the call, and would have it made a second time.
+    pub(super) fn is_heard(&mut self, work: &Work) {
+        if let Some(call) = work.call() {
+            self.calls.remove(&call);
+        }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use amends_engine::ids::SagaKey;
 use amends_engine::time::Timestamp;
 use amends_store::{Lease, Nonce, ShardId, Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alerts::{Alerts, Outbox};
 use crate::cluster::{Cluster, Order, Place, Table};
@@ -27,10 +28,10 @@ use crate::participant::{Directory, ParticipantCaller};
 use crate::seam::{Running, Seams, sleep};
 use crate::telemetry::Telemetry;
 
+use super::Request;
 use super::auditing::Auditing;
 use super::overtaken::Overtaken;
 use super::owner::{Ended, Owner};
-use super::{Request, ShardEvent};
 
 /// How long to wait before a shard that was lost or couldn't be had, or a store that didn't answer, is tried again.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -300,26 +301,63 @@ fn valid_until(asked_at: Timestamp, lease: Duration) -> Timestamp {
     asked_at + (lease - lease / 10)
 }
 
+/// A renewal under way. Its answer has a way of its own: in line behind a shard's events it could come when the lease is over.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    asked_at: Timestamp,
+    answer: oneshot::Receiver<Result<(), StoreError>>,
+    #[expect(dead_code, reason = "kept so that it ends with the tenure")]
+    asking: Running,
+}
+
+impl Renewal {
+    fn ask(shared: &Arc<Shared>, lease: Lease, lasts: Duration, now: Timestamp) -> Self {
+        let (sender, answer) = oneshot::channel();
+        let shared = shared.clone();
+        let asking = Running::spawn(async move {
+            // The tenure may be over; then nobody needs the answer.
+            let _ = sender.send(shared.store.renew(lease, lasts).await);
+        });
+        Self { asked_at: now, answer, asking }
+    }
+
+    /// Waits for the answer to the one under way: for ever, where none is.
+    pub(super) async fn answered(renewing: &mut Option<Self>) -> Result<(), StoreError> {
+        match renewing {
+            Some(renewal) => {
+                (&mut renewal.answer).await.unwrap_or_else(|gone| Err(StoreError::Unavailable(Box::new(gone))))
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The answer, if it has come.
+    fn heard(&mut self) -> Option<Result<(), StoreError>> {
+        match self.answer.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(gone @ TryRecvError::Closed) => Some(Err(StoreError::Unavailable(Box::new(gone)))),
+        }
+    }
+}
+
 impl Owner<'_> {
     /// Renews the lease in time, and ends the tenure when it has run out by our own clock.
     pub(super) fn keep_lease(&mut self, now: Timestamp) {
+        if let Some(answer) = self.renewing.as_mut().and_then(Renewal::heard) {
+            self.renewed(answer);
+        }
         if now >= self.valid_until {
             self.context.cluster.say("leases ran out before they could be renewed");
             self.ended = Some(Ended::Lost);
         } else if now >= self.renew_at && self.renewing.is_none() {
-            let (shared, events) = (self.context.shared.clone(), self.events.clone());
-            let (lease, lasts) = (self.lease, self.context.config.lease);
-            let asking = Running::spawn(async move {
-                let renewed = shared.store.renew(lease, lasts).await;
-                // The tenure may be over; then nobody needs the answer.
-                let _ = events.send(ShardEvent::Renewed(renewed));
-            });
-            self.renewing = Some((now, asking));
+            let lasts = self.context.config.lease;
+            self.renewing = Some(Renewal::ask(&self.context.shared, self.lease, lasts, now));
         }
     }
 
     pub(super) fn renewed(&mut self, result: Result<(), StoreError>) {
-        let Some((asked_at, _)) = self.renewing.take() else { return };
+        let Some(Renewal { asked_at, .. }) = self.renewing.take() else { return };
         match result {
             Ok(()) => {
                 self.valid_until = valid_until(asked_at, self.context.config.lease);

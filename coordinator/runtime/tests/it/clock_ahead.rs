@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use amends_engine::time::Timestamp;
 use amends_runtime::participant::{Answer, Call, Directory, ParticipantCaller};
-use amends_runtime::seam::{Clock, Entropy, Seams};
+use amends_runtime::seam::{Clock, Seams};
 use amends_runtime::{Alone, Node, NodeParts, RuntimeConfig};
 use amends_store::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::echo;
+use crate::{clock, echo};
 
 const DEFINITION: &str = "
 saga: once
@@ -48,19 +48,6 @@ impl Clock for Ahead {
     }
 }
 
-#[derive(Debug)]
-struct Chance(Seams);
-
-impl Entropy for Chance {
-    fn bits(&self) -> u128 {
-        self.0.bits()
-    }
-
-    fn unit(&self) -> f64 {
-        self.0.unit()
-    }
-}
-
 async fn store() -> Arc<MemoryStore> {
     let clock = Seams::system();
     let store = Arc::new(MemoryStore::new(1, Arc::new(move || clock.now())));
@@ -88,7 +75,7 @@ async fn a_call_that_is_taken_over_from_a_clock_ahead_ends_in_its_own_time() {
     let (sender, mut limits) = watch::channel(Vec::new());
     let silent = Arc::new(Silent(sender));
     let own = Seams::system();
-    let ahead = Seams::new(Arc::new(Ahead(own.clone())), Arc::new(Chance(own.clone())));
+    let ahead = clock::seams(Arc::new(Ahead(own.clone())));
     let mut first = node(&store, &silent, ahead).await;
     first.coordinator().start(echo::start_of("s", "once", "{}")).await.expect("accepted");
     let mut calls = async |count: usize| {

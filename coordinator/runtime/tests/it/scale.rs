@@ -4,7 +4,7 @@
 //! A slice runs with all tests and asserts counts, not time or memory. `make scale` is the long form: AMENDS_SCALE_WAITING,
 //! AMENDS_SCALE_IN_FLIGHT and AMENDS_SCALE_SECONDS, with the limits asserted where AMENDS_SCALE_ASSERT is set.
 
-mod world;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::time::Duration;

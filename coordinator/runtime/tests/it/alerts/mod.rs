@@ -319,10 +319,5 @@ async fn a_refused_commit_leaves_no_gap() {
 
 /// The value of a series.
 fn metric(world: &World, series: &str) -> u64 {
-    let mut registry = prometheus_client::registry::Registry::default();
-    world.telemetry.alerts.register(&mut registry);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series} in {text}"));
-    line.trim().parse().unwrap()
+    crate::metric::value(series, |registry| world.telemetry.alerts.register(registry))
 }

@@ -14,6 +14,7 @@ use amends_engine::time::Timestamp;
 use amends_runtime::participant::protection::BreakerMode;
 use amends_runtime::participant::{Answer, Call, Codes, Directory, Endpoint, ParticipantCaller, Registration, Reply};
 use amends_runtime::seam::Seams;
+use amends_runtime::telemetry::Telemetry;
 use amends_runtime::{Alone, Node, NodeParts, RequestError, RuntimeConfig, Start, Waits};
 use amends_store::conformance::support::Owner;
 use amends_store::{Commit, CommitError, MemoryStore, ShardId, Store, StoredSaga, record};
@@ -23,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::echo;
+use crate::{echo, metric};
 
 pub(crate) const SHARDS: u16 = 64;
 /// As many sagas of a shard are kept whole, unless AMENDS_SCALE_AWAKE says otherwise.
@@ -222,23 +223,30 @@ pub(crate) struct World {
     node: Node,
     echo: Arc<Echo>,
     directory: Arc<Directory>,
+    telemetry: Arc<Telemetry>,
     started: AtomicU64,
 }
 
 impl World {
     /// The breaker of the participant that the many wait for is held open.
     pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Held, usize::try_from(awake_max()).expect("64 bits")).await
+        Self::with(store, BreakerMode::Held, usize::try_from(awake_max()).expect("64 bits"), Seams::system()).await
     }
 
     /// All participants can be called.
     pub(crate) async fn open_on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, BreakerMode::Auto, RuntimeConfig::default().awake_max).await
+        Self::open_with(store, Seams::system()).await
     }
 
-    async fn with(store: Arc<dyn Store>, breaker: BreakerMode, awake_max: usize) -> Self {
+    /// The same, on a machine with this clock.
+    pub(crate) async fn open_with(store: Arc<dyn Store>, seams: Seams) -> Self {
+        Self::with(store, BreakerMode::Auto, RuntimeConfig::default().awake_max, seams).await
+    }
+
+    async fn with(store: Arc<dyn Store>, breaker: BreakerMode, awake_max: usize, seams: Seams) -> Self {
         register(&*store).await;
         let (directory, echo) = (Arc::new(Directory::new()), Arc::new(Echo::default()));
+        let telemetry: Arc<Telemetry> = Arc::default();
         set_breaker(&directory, breaker);
         let node = Node::start(NodeParts {
             config: RuntimeConfig { node: "node".to_owned(), awake_max, ..RuntimeConfig::default() },
@@ -246,11 +254,11 @@ impl World {
             caller: echo.clone(),
             directory: directory.clone(),
             peers: Arc::new(Alone),
-            seams: Seams::system(),
-            telemetry: Arc::default(),
+            seams,
+            telemetry: telemetry.clone(),
         })
         .await;
-        Self { node, echo, directory, started: AtomicU64::new(0) }
+        Self { node, echo, directory, telemetry, started: AtomicU64::new(0) }
     }
 
     pub(crate) async fn stop(self) {
@@ -287,6 +295,11 @@ impl World {
         }
         let done: u32 = callers.join_all().await.into_iter().sum();
         f64::from(done) / begun.elapsed().as_secs_f64()
+    }
+
+    /// How often the node has acquired a shard.
+    pub(crate) fn acquisitions(&self) -> u64 {
+        metric::value("amends_shard_acquisitions_total{}", |registry| self.telemetry.meters.register(registry))
     }
 
     /// What all shards wait for.
