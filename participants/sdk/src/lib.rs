@@ -8,6 +8,11 @@
 //! Read [`barrier::decide`] for the rules, [`barrier::Barrier`] for their use, `participants/README.md` for the ten
 //! lines to copy.
 
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "signing")),
+    allow(dead_code, reason = "the rules and what they need are built whole; what uses them depends on the features")
+)]
+
 pub mod answer;
 pub mod barrier;
 #[cfg(feature = "sqlite")]
@@ -15,7 +20,6 @@ pub mod database;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod key;
-#[cfg(any(feature = "sqlite", feature = "signing"))]
 mod planted;
 #[cfg(feature = "registration")]
 pub mod registration;
