@@ -113,10 +113,10 @@ impl Contest<'_> {
 
     fn row(&self, side: Side, load: String, sum: &Sum, of: (f64, f64)) -> Row {
         let done = sum.measured.done;
-        let calls = self.work.calls_each();
+        let calls = calls_each(side, &self.work);
+        let writes = self.work.calls_each() + 1.0;
         let what = match side {
-            Side::Floor => format!("floor: {calls} calls, {} writes", calls + 1.0),
-            Side::FloorWithStart => format!("floor: {} calls, {} writes", calls + 1.0, calls + 1.0),
+            Side::Floor | Side::FloorWithStart => format!("floor: {calls} calls, {writes} writes"),
             Side::Sagas => format!("sagas: {}", self.work),
         };
         let each: Option<Cost> = sum.redis.map(|counts| counts.with_commits(sum.commits).each(done));
@@ -131,6 +131,15 @@ impl Contest<'_> {
             commits: sum.commits as f64 / done.max(1) as f64,
             redis: each,
         }
+    }
+}
+
+/// How many calls one unit makes on average: what its processor time is divided by.
+fn calls_each(side: Side, work: &Work) -> f64 {
+    match side {
+        Side::Floor | Side::Sagas => work.calls_each(),
+        // One more stands for the request that starts a saga.
+        Side::FloorWithStart => work.calls_each() + 1.0,
     }
 }
 
@@ -153,4 +162,17 @@ async fn commits(floor: &Floor, connection: &Connection, side: Side) -> Result<u
 pub(super) async fn shards(connection: &Connection) -> Result<Vec<api::Shard>, Failure> {
     let shards = connection.cluster().list_shards(request(api::ListShardsRequest {})).await?;
     Ok(shards.into_inner().shards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::work::{Ends, Shape};
+
+    #[test]
+    fn the_floor_with_a_start_makes_one_call_more() {
+        let work = Work { steps: 3, shape: Shape::Sequence, ends: Ends::Completed };
+        let calls = [Side::Floor, Side::FloorWithStart, Side::Sagas].map(|side| calls_each(side, &work));
+        assert_eq!(calls, [3.0, 4.0, 3.0]);
+    }
 }

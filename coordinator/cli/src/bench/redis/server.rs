@@ -75,11 +75,12 @@ fn writes(process: u32) -> Option<u64> {
     field(&io, "syscw")?.parse().ok()
 }
 
-/// A connection as the store makes them: without delay, and with time to answer.
+/// A connection as the store makes them: without delay, and with time to answer; also with time to come about, since all else that is
+/// measured is started beside it.
 pub(super) async fn connect(address: SocketAddr) -> RedisResult<MultiplexedConnection> {
     let info = format!("redis://{address}").into_connection_info()?;
     let client = Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
-    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
