@@ -25,10 +25,9 @@ message Inner2 { int64 n = 1; }
 "#;
 
 fn descriptor(name: &str) -> MessageDescriptor {
-    let folder = std::env::temp_dir().join(format!("amends-transcode-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("folder");
-    std::fs::write(folder.join("t.proto"), PROTO).expect("proto");
-    let set = protox::compile(["t.proto"], [&folder]).expect("protox");
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::write(folder.path().join("t.proto"), PROTO).expect("proto");
+    let set = protox::compile(["t.proto"], [folder.path()]).expect("protox");
     let pool = DescriptorPool::from_file_descriptor_set(set).expect("pool");
     pool.get_message_by_name(name).expect("message")
 }

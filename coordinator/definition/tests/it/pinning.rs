@@ -49,7 +49,8 @@ fn equal_content_has_equal_bytes_whatever_order_the_descriptors_came_in() {
 
 #[test]
 fn only_what_is_called_is_kept() {
-    let folder = folder("prune");
+    let temporary = tempfile::tempdir().expect("folder");
+    let folder = temporary.path();
     std::fs::write(
         folder.join("used.proto"),
         "syntax = \"proto3\"; package a; import \"common.proto\"; // a comment\n\
@@ -64,7 +65,7 @@ fn only_what_is_called_is_kept() {
     std::fs::write(folder.join("unused.proto"), "syntax = \"proto3\"; package b; message Unused {}").expect("proto");
     std::fs::write(folder.join("all.proto"), "syntax = \"proto3\"; import \"used.proto\"; import \"unused.proto\";")
         .expect("proto");
-    let set = compile("all.proto", &folder);
+    let set = compile("all.proto", folder);
     let call = |service: &str, method: &str| Call { service: service.into(), method: method.into() };
 
     let pruned = prune(&set, &[call("a.Used", "Do")]).expect("pruned");
@@ -199,10 +200,4 @@ fn damaged_and_newer_bodies_are_refused() {
     assert!(matches!(Body::decode(b""), Err(BodyError::UnknownFormat { found: 0 })));
     assert!(matches!(Body::decode(b"\x08\x02"), Err(BodyError::UnknownFormat { found: 2 })));
     assert!(matches!(Body::decode(b"\x08\x01"), Err(BodyError::Invalid(_))));
-}
-
-fn folder(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("amends-definition-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("folder");
-    folder
 }

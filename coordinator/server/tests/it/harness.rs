@@ -122,6 +122,8 @@ pub(crate) struct Server {
     pub(crate) http: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), Error>>,
+    /// Where it remembers must not be removed while it runs.
+    _memory: Memory,
 }
 
 impl Server {
@@ -135,14 +137,14 @@ impl Server {
             Memory::Sqlite(_) => App::build(config).await.unwrap(),
             Memory::InMemory(store) => Self::build_on(Backend::of(store.clone()), config).await,
         };
-        Self::run_app(app, tls).await
+        Self::run_app(app, tls, memory).await
     }
 
     /// One of several nodes on a store in memory.
     pub(crate) async fn start_shared(memory: &Memory, config: ServerConfig) -> Self {
         let Memory::InMemory(store) = memory else { panic!("only a store in memory is shared here") };
         let tls = client_tls(&config);
-        Self::run_app(Self::build_on(Backend::shared(store.clone()), config).await, tls).await
+        Self::run_app(Self::build_on(Backend::shared(store.clone()), config).await, tls, memory).await
     }
 
     async fn build_on(backend: Backend, config: ServerConfig) -> App {
@@ -150,7 +152,7 @@ impl Server {
         App::build_on(config, listeners, backend).await.unwrap()
     }
 
-    async fn run_app(app: App, tls: Option<Arc<ClientTls>>) -> Self {
+    async fn run_app(app: App, tls: Option<Arc<ClientTls>>, memory: &Memory) -> Self {
         let (grpc, http) = (app.grpc_address(), app.http_address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
@@ -169,6 +171,7 @@ impl Server {
             http,
             stop: Some(stop),
             running,
+            _memory: memory.clone(),
         }
     }
 
