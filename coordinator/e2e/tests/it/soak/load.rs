@@ -1,6 +1,8 @@
 //! The load of a soak: sagas of which one in ten is refused at its end and compensated.
 //!
-//! Nothing is remembered of a saga that has ended but that it was counted. Invariant: what didn't end as it should is a failure.
+//! Nothing is remembered of a saga that has ended but that it was counted. A start that was left open is made again under its id, as
+//! every client must: the server closes connections of an age, and what was just being handed to one is cancelled. Invariant: what
+//! didn't end as it should is a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +13,14 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
 
 use crate::fleet::payload;
 
 /// How long a saga may take.
 const PATIENCE_SECONDS: i64 = 60;
+/// How often a start may be made.
+const TRIES: usize = 5;
 /// What the participant refuses.
 const REFUSED: &str = "refuse";
 
@@ -25,6 +30,8 @@ pub(crate) struct Ended {
     pub(crate) completed: u64,
     pub(crate) compensated: u64,
     pub(crate) failed: u64,
+    /// Starts that were left open and made again.
+    pub(crate) again: u64,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +40,7 @@ struct Counts {
     completed: AtomicU64,
     compensated: AtomicU64,
     failed: AtomicU64,
+    again: AtomicU64,
 }
 
 /// Cheap to clone.
@@ -48,9 +56,10 @@ impl Load {
     }
 
     pub(crate) fn ended(&self) -> Ended {
-        let [completed, compensated, failed] =
-            [&self.counts.completed, &self.counts.compensated, &self.counts.failed].map(|it| it.load(Ordering::SeqCst));
-        Ended { completed, compensated, failed }
+        let counts = &*self.counts;
+        let [completed, compensated, failed, again] =
+            [&counts.completed, &counts.compensated, &counts.failed, &counts.again].map(|it| it.load(Ordering::SeqCst));
+        Ended { completed, compensated, failed, again }
     }
 
     /// One saga, from its start to its end.
@@ -67,7 +76,7 @@ impl Load {
             ..Default::default()
         };
         let channel = self.channels[usize::try_from(number).expect("64 bits") % self.channels.len()].clone();
-        let answer = api::sagas_client::SagasClient::new(channel).start(start).await;
+        let answer = self.start(channel, &start).await;
         let wanted = if refused { api::SagaStatus::Compensated } else { api::SagaStatus::Completed };
         let count = match answer {
             Ok(saga) if saga.get_ref().status() == wanted && refused => &self.counts.compensated,
@@ -78,6 +87,19 @@ impl Load {
             }
         };
         count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn start(&self, channel: Channel, start: &api::StartSagaRequest) -> Result<Response<api::Saga>, Status> {
+        let mut client = api::sagas_client::SagasClient::new(channel);
+        for _ in 1..TRIES {
+            match client.start(start.clone()).await {
+                Err(left_open) if matches!(left_open.code(), Code::Cancelled | Code::Unavailable) => {
+                    self.counts.again.fetch_add(1, Ordering::SeqCst);
+                }
+                answer => return answer,
+            }
+        }
+        client.start(start.clone()).await
     }
 
     /// Sagas per second with so many at once.
