@@ -200,13 +200,9 @@ impl Owner<'_> {
     pub(super) fn appended(&mut self, result: Result<Committed, CommitError>) {
         match result {
             Ok(committed) => {
-                if let Err(lost) = self.count(committed) {
-                    tracing::error!("{lost}");
-                    self.context.shared.telemetry.meters.store_lost();
-                    self.ended = Some(Ended::Doubtful);
-                    return;
+                if self.count(committed) {
+                    self.log_written(true);
                 }
-                self.log_written(true);
             }
             Err(CommitError::Full) => self.log_written(false),
             Err(CommitError::Fenced) => self.ended = Some(Ended::Lost),

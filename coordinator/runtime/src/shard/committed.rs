@@ -6,7 +6,7 @@
 use amends_engine::ids::SagaKey;
 use amends_store::{CommitError, Committed, Lease};
 
-use crate::cluster::{Lost, Mark};
+use crate::cluster::Mark;
 use crate::error::RequestError;
 use crate::stored::report_unreadable;
 
@@ -22,10 +22,7 @@ impl Owner<'_> {
         let written = staged.is_audited.then_some(result.is_ok());
         match result {
             Ok(committed) => {
-                if let Err(lost) = self.count(committed) {
-                    tracing::error!("{lost}");
-                    self.context.shared.telemetry.meters.store_lost();
-                    self.ended = Some(Ended::Doubtful);
+                if !self.count(committed) {
                     return;
                 }
                 if self.context.table().is_followed(self.lease.shard) {
@@ -52,11 +49,18 @@ impl Owner<'_> {
         }
     }
 
-    /// Remembers how far the shard has got, before anything is done about it: the store may forget.
-    pub(super) fn count(&self, committed: Committed) -> Result<(), Lost> {
+    /// Remembers how far the shard has got, before anything is done about it: the store may forget. False: it has, and the tenure
+    /// is over.
+    pub(super) fn count(&mut self, committed: Committed) -> bool {
         let Lease { shard, epoch, nonce } = self.lease;
         let mark = Mark { shard, epoch, nonce, commits: committed.number() };
-        self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }))
+        let confirmed = self.context.table().confirmed(mark, matches!(committed, Committed::Now { .. }));
+        if let Err(lost) = &confirmed {
+            tracing::error!("{lost}");
+            self.context.shared.telemetry.meters.store_lost();
+            self.ended = Some(Ended::Doubtful);
+        }
+        confirmed.is_ok()
     }
 
     fn is_durable(&mut self, key: &SagaKey, staged: Box<Staged>) {
