@@ -14,10 +14,12 @@ use crate::redis_server::{self, Sync};
 /// All processes, in the order of their start.
 pub(super) fn all(store: Store, addresses: &Addresses, data: &Path) -> Result<Vec<Recipe>, Failure> {
     let own = std::env::current_exe().map_err(Failure::Process)?;
+    // Payment tells it when a QR code is paid.
+    let coordinator_url = format!("http://{}", addresses.grpc);
     let mut recipes = vec![
-        participant(&own, "account", addresses.account, data),
-        participant(&own, "inventory", addresses.inventory, data),
-        participant(&own, "payment", addresses.payment, data),
+        participant(&own, "account", addresses.account, data, &[]),
+        participant(&own, "inventory", addresses.inventory, data, &[]),
+        participant(&own, "payment", addresses.payment, data, &["--coordinator", &coordinator_url]),
     ];
     if let Some(missing) = recipes.iter().find(|recipe| !recipe.program.exists()) {
         return Err(Failure::Usage(format!(
@@ -32,15 +34,11 @@ pub(super) fn all(store: Store, addresses: &Addresses, data: &Path) -> Result<Ve
     Ok(recipes)
 }
 
-fn participant(own: &Path, name: &'static str, address: SocketAddr, data: &Path) -> Recipe {
+fn participant(own: &Path, name: &'static str, address: SocketAddr, data: &Path, more: &[&str]) -> Recipe {
     let data = data.display().to_string();
-    Recipe {
-        name,
-        flag: name,
-        program: own.with_file_name(format!("amends-{name}")),
-        arguments: words(&["--addr", &address.to_string(), "--data", &data, "--allow-faults"]),
-        address,
-    }
+    let mut arguments = words(&["--addr", &address.to_string(), "--data", &data, "--allow-faults"]);
+    arguments.extend(words(more));
+    Recipe { name, flag: name, program: own.with_file_name(format!("amends-{name}")), arguments, address }
 }
 
 fn coordinator(own: PathBuf, store: Store, addresses: &Addresses, data: &Path) -> Recipe {
