@@ -62,25 +62,22 @@ impl Coordinator {
     /// Waits until a saga has ended or is stuck. Its owner may go away meanwhile, and the next one may be another node.
     async fn rests(&self, key: &SagaKey) -> Result<Arc<Snapshot>, RequestError> {
         loop {
-            let mut progress = match self.watch(key).await {
-                Ok(progress) => progress,
-                Err(RequestError::Elsewhere(_) | RequestError::Frozen(_) | RequestError::Unavailable(_)) => {
-                    let snapshot = self.get(key).await?;
-                    if rests(standing::status(&snapshot.saga)) {
-                        return Ok(snapshot);
-                    }
-                    sleep(LOOK_AGAIN).await;
-                    continue;
-                }
+            let progress = match self.watch(key).await {
+                Ok(progress) => Some(progress),
+                Err(RequestError::Elsewhere(_) | RequestError::Frozen(_) | RequestError::Unavailable(_)) => None,
                 Err(error) => return Err(error),
             };
-            if progress.borrow().is_none() {
-                // Not in its owner's memory: it has ended, is parked, or waits long.
+            if progress.as_ref().is_none_or(|progress| progress.borrow().is_none()) {
+                // Another node's, or not in its owner's memory: it has ended, is parked, or waits long.
                 let snapshot = self.get(key).await?;
                 if rests(standing::status(&snapshot.saga)) {
                     return Ok(snapshot);
                 }
             }
+            let Some(mut progress) = progress else {
+                sleep(LOOK_AGAIN).await;
+                continue;
+            };
             let resting = progress.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.at_rest.is_some())).await;
             if let Ok(seen) = resting
                 && let Some(snapshot) = seen.as_ref().and_then(|seen| seen.at_rest.clone())
