@@ -105,7 +105,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::File { .. } => Exit::Usage,
             Self::NobodyAnswers { .. } => Exit::Unavailable,
-            Self::Status { status } => exit_of(status.code()),
+            Self::Status { status } => exit_of(status),
             Self::MaybeAccepted { source, .. } => source.exit(),
             Self::NotCompleted { .. } => Exit::NotCompleted,
             Self::Findings(_) | Self::LeftAlone(_) | Self::Declined | Self::Answer(_) | Self::Process(_) => {
@@ -121,9 +121,11 @@ impl From<Status> for Failure {
     }
 }
 
-/// `Unknown` is what a broken connection turns into; a coordinator never sends it on purpose.
-fn exit_of(code: Code) -> Exit {
-    match code {
+/// `Unknown` is what a broken connection turns into; a coordinator never sends it on purpose. Where tonic says what broke, it is that
+/// under any code: a connection that was being closed is `Internal`.
+fn exit_of(status: &Status) -> Exit {
+    match status.code() {
+        _ if status.source().is_some() => Exit::Unavailable,
         Code::InvalidArgument | Code::OutOfRange => Exit::Usage,
         Code::NotFound => Exit::NotFound,
         Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
@@ -142,7 +144,7 @@ fn explain(status: &Status) -> String {
         "" => format!("the coordinator answered {code}"),
         message => format!("{message} ({code})"),
     };
-    if exit_of(status.code()) == Exit::Unavailable && status.source().is_some() {
+    if status.source().is_some() {
         text = format!("no answer from the coordinator: {text}");
     }
     let details = status.get_error_details();
@@ -217,5 +219,14 @@ mod tests {
         let failure = Failure::from(Status::with_error_details(Code::InvalidArgument, "bad request", details));
         assert_eq!(failure.to_string(), "bad request (INVALID_ARGUMENT)\n  reason: is required\n  try again in 1.5s");
         assert_eq!(failure.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_connection_that_broke_is_no_refusal_whatever_its_code() {
+        let mut closing = Status::internal("h2 protocol error: http2 error");
+        closing.set_source(std::sync::Arc::new(std::io::Error::other("GOAWAY")));
+        let failure = Failure::from(closing);
+        assert_eq!(failure.exit(), Exit::Unavailable);
+        assert!(failure.to_string().starts_with("no answer from the coordinator"), "{failure}");
     }
 }

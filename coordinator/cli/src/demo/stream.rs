@@ -4,6 +4,7 @@
 //! accepted is followed until it has ended, or until the demo stops looking and counts it as open; one that was stuck and is not
 //! any more isn't counted as stuck any more.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use amends_proto::v1 as api;
@@ -187,10 +188,11 @@ async fn start(connection: &Connection, order: &Order) -> Result<(), Failure> {
 
 fn may_help(status: &tonic::Status) -> bool {
     use tonic::Code;
-    matches!(
-        status.code(),
-        Code::Unavailable | Code::ResourceExhausted | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled
-    )
+    status.source().is_some()
+        || matches!(
+            status.code(),
+            Code::Unavailable | Code::ResourceExhausted | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled
+        )
 }
 
 /// Watches a saga until it has ended or is stuck. `None`: the coordinator couldn't say.

@@ -4,6 +4,7 @@
 //! every client must: the server closes connections of an age, and what was just being handed to one is cancelled. Invariant: what
 //! didn't end as it should is a failure.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Load {
         let mut client = api::sagas_client::SagasClient::new(channel);
         for _ in 1..TRIES {
             match client.start(start.clone()).await {
-                Err(left_open) if matches!(left_open.code(), Code::Cancelled | Code::Unavailable) => {
+                Err(status) if is_left_open(&status) => {
                     self.counts.again.fetch_add(1, Ordering::SeqCst);
                 }
                 answer => return answer,
@@ -134,4 +135,10 @@ impl Load {
         }
         all.join_all().await;
     }
+}
+
+/// Whether the start may have been taken: cancelled, or the connection broke, whatever code tonic has given that (`INTERNAL` where the
+/// server had begun to close it).
+fn is_left_open(status: &Status) -> bool {
+    matches!(status.code(), Code::Cancelled | Code::Unavailable) || status.source().is_some()
 }
