@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};
 
-use crate::harness::{CHECKOUT, Memory, Server, checkout, json, refusal, seconds};
+use crate::harness::{AMOUNT, CHECKOUT, Memory, Server, checkout, json, refusal, seconds};
 use crate::http::client::{self, JSON};
 use crate::raw;
 use crate::shop::Shop;
@@ -254,7 +254,7 @@ async fn payloads_are_shown_only_to_those_who_may_see_them() {
     let mut operations = OperationsClient::new(server.channel.clone());
     let stop = v1::ForceStopSagaRequest { saga_id: "c-1".to_owned(), reason: "x".to_owned(), ..Default::default() };
     let answer = operations.force_stop(of(&tokens[0], stop)).await;
-    assert!(answer.is_err_and(|status| !format!("{status:?}").contains("amount")));
+    assert!(answer.is_err_and(|status| !format!("{status:?}").contains(AMOUNT)));
     server.stop().await.unwrap();
 }
 

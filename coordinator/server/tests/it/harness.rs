@@ -274,12 +274,15 @@ impl Server {
     }
 }
 
+/// What a checkout is about: more digits than any id or time shows by chance, so that a text which has them has a payload.
+pub(crate) const AMOUNT: &str = "120012001200";
+
 /// A request to start a checkout.
 pub(crate) fn checkout(id: &str) -> v1::StartSagaRequest {
     v1::StartSagaRequest {
         saga_id: id.to_owned(),
         definition: "checkout".to_owned(),
-        input: json(&format!(r#"{{"order_id":"{id}","amount":1200}}"#)),
+        input: json(&format!(r#"{{"order_id":"{id}","amount":{AMOUNT}}}"#)),
         ..Default::default()
     }
 }

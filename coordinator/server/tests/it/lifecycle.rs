@@ -3,7 +3,7 @@
 use amends_proto::v1;
 use tonic::{Code, Request};
 
-use crate::harness::{CHECKOUT, Memory, Server, checkout, json, on_both_stores, operation, refusal, seconds};
+use crate::harness::{AMOUNT, CHECKOUT, Memory, Server, checkout, json, on_both_stores, operation, refusal, seconds};
 use crate::shop::Answer;
 
 on_both_stores! { completed compensated stuck_and_retried started_once started_by_request_id }
@@ -28,7 +28,7 @@ async fn completed(memory: Memory) {
     );
     // The definition's labels win.
     assert_eq!((saga.labels["channel"].as_str(), saga.labels["order"].as_str()), ("web", "order-1"));
-    assert_eq!(saga.input, json(r#"{"order_id":"order-1","amount":1200}"#));
+    assert_eq!(saga.input, json(&format!(r#"{{"order_id":"order-1","amount":{AMOUNT}}}"#)));
     assert!(saga.end_time.is_some() && saga.residue.is_empty() && saga.decision.is_none());
     let charge = operation(&saga, "charge", v1::Operation::Action);
     assert_eq!((charge.status(), charge.attempts), (v1::OperationStatus::Succeeded, 1));

@@ -124,7 +124,7 @@ async fn a_saga_has_one_trace_over_forward_take_over_retry_and_compensation() {
         ids.push(id);
     }
     shop.has_calls(16).await;
-    shop.always("Charge", Answer::Says(Code::FailedPrecondition, "card 4711 is empty"));
+    shop.always("Charge", Answer::Says(Code::FailedPrecondition, "card 471147114711 is empty"));
     servers.remove(0).kill().await;
     // What node-b held is still held there.
     shop.let_go();
@@ -160,7 +160,7 @@ async fn a_saga_has_one_trace_over_forward_take_over_retry_and_compensation() {
         let named = history.iter().filter(|entry| !entry.trace_id.is_empty());
         assert!(named.clone().count() >= 3 && named.into_iter().all(|entry| entry.trace_id == saga.trace_id), "{id}");
         let told = format!("{spans:?}");
-        assert!(!told.contains("card 4711"), "no payload and no message");
+        assert!(!told.contains("471147114711"), "no payload and no message");
     }
     assert!(taken_over > 0, "node-a had none of the sagas");
 }

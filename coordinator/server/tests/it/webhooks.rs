@@ -18,14 +18,12 @@ use tokio::sync::watch;
 use tonic::Code;
 
 use crate::cluster::{config, settled};
-use crate::harness::{CHECKOUT, Memory, Server, checkout, json, on_both_stores, refusal, seconds};
+use crate::harness::{AMOUNT, CHECKOUT, Memory, Server, on_both_stores, refusal};
 use crate::shop::{Answer, Shop};
 
 on_both_stores! { told taken_up_after_a_restart }
 
 const SECRET: &[u8] = b"a secret of more than 24 bytes";
-/// More digits than any id or time shows by chance.
-const AMOUNT: &str = "120012001200";
 /// A guard against hanging, never waited for.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -123,9 +121,7 @@ async fn told(memory: Memory) {
     let unknown = alerts.test_webhook(test("other")).await.unwrap_err();
     assert_eq!(refusal(&unknown).1, "WEBHOOK_NOT_FOUND");
     fails(&shop);
-    let input = json(&format!(r#"{{"order_id":"order-1","amount":{AMOUNT}}}"#));
-    let order = v1::StartSagaRequest { wait: seconds(60), input, ..checkout("order-1") };
-    assert_eq!(server.sagas.start(order).await.unwrap().into_inner().status(), v1::SagaStatus::Stuck);
+    assert_eq!(server.run("order-1").await.status(), v1::SagaStatus::Stuck);
     receiver.until(|all| all.len() == 2).await;
     shop.always("Release", Answer::Done);
     let retry =
