@@ -4,7 +4,6 @@
 //! accepted is followed until it has ended, or until the demo stops looking and counts it as open; one that was stuck and is not
 //! any more isn't counted as stuck any more.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use amends_proto::v1 as api;
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use super::screen::Screen;
 use super::world::{PLENTY, POOR, RICH, SCARCE, SLOW_PREFIX, STUCK_PREFIX, World};
 use crate::connect::{Connection, request};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// How long to wait before asking a coordinator again that didn't answer.
 const AGAIN: Duration = Duration::from_millis(300);
@@ -177,22 +176,14 @@ async fn start(connection: &Connection, order: &Order) -> Result<(), Failure> {
     };
     let mut tries = 0;
     loop {
-        match connection.sagas().start(request(message.clone())).await {
-            Ok(_) => return Ok(()),
-            Err(status) if tries < TRIES_MAX && may_help(&status) => tries += 1,
-            Err(status) => return Err(status.into()),
+        let Err(status) = connection.sagas().start(request(message.clone())).await else { return Ok(()) };
+        let failure = Failure::from(status);
+        if tries == TRIES_MAX || failure.exit() != Exit::Unavailable {
+            return Err(failure);
         }
+        tries += 1;
         tokio::time::sleep(AGAIN).await;
     }
-}
-
-fn may_help(status: &tonic::Status) -> bool {
-    use tonic::Code;
-    status.source().is_some()
-        || matches!(
-            status.code(),
-            Code::Unavailable | Code::ResourceExhausted | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled
-        )
 }
 
 /// Watches a saga until it has ended or is stuck. `None`: the coordinator couldn't say.
